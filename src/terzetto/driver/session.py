@@ -1,0 +1,206 @@
+"""One core, its endpoints, and the tasks that make it run.
+
+Everything clever is in the core. The session is a pump: readers carry arrivals in, a timer tells the time, and
+whatever the core wants sent leaves at once where the socket takes it, else through a bounded queue and a writer::
+
+    endpoint -> reader --+                          +--> send_nowait -> endpoint
+                         v                          |
+    timer ----------> core --poll_transmits()-------+--> queue -> writer -> endpoint
+                         |
+                         +--poll_events()--> deliver
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+import attrs
+import trio
+
+from terzetto.driver.clock import current_micros
+from terzetto.driver.contract import Core
+from terzetto.net.coalesce import CoalescingReader
+from terzetto.net.endpoint import DatagramEndpoint, Run, Trouble
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+
+__all__ = ["Session", "SessionPath", "SessionStatistics"]
+
+EventT = TypeVar("EventT")
+
+# Batches, not datagrams. The queue is in use only while the kernel's own send buffer is full, that is while we
+# are faster than the interface; more than a few dozen batches of that is delay, not help.
+WRITER_BACKLOG: Final = 64
+
+
+@attrs.frozen
+class SessionPath:
+    """One way in and out of a session: an endpoint, and how often to read it while data flows (0: at once)."""
+
+    endpoint: DatagramEndpoint
+    tick: float = 0.0
+
+
+@attrs.frozen
+class SessionStatistics:
+    """Counters of one session's pump."""
+
+    batches_shed: int = 0
+    """Batches dropped because the writer's queue was full: the oldest stay, the protocol repairs."""
+    wakeups: int = 0
+    """How often a reader or the timer ran: the unit that CPU time at low rates is made of."""
+
+
+class Session(Generic[EventT]):
+    """Runs *core* on *paths*; events go to *deliver*, the network's complaints to *complain*.
+
+    *deliver* and *complain* are called between awaits and must not block; they are where the protocol's ``api``
+    fills the bounded channels that its users read.
+    """
+
+    def __init__(
+        self,
+        core: Core[EventT],
+        paths: Sequence[SessionPath],
+        *,
+        deliver: Callable[[list[EventT]], None],
+        complain: Callable[[Trouble], None] | None = None,
+    ) -> None:
+        self._core = core
+        self._paths = tuple(paths)
+        self._deliver = deliver
+        self._complain = complain
+        self._to_writer, self._for_writer = trio.open_memory_channel[list[Run]](WRITER_BACKLOG)
+        self._writer_is_behind = False
+        self._caught_up = trio.Event()
+        self._alarm = trio.CancelScope()
+        self._ticking = 0
+        self._longest_tick = max((path.tick for path in paths), default=0.0)
+        self._batches_shed = 0
+        self._wakeups = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; closes the endpoints on the way out, whatever the way."""
+        try:
+            async with trio.open_nursery() as nursery:
+                for index, path in enumerate(self._paths):
+                    nursery.start_soon(self._read, index, path)
+                nursery.start_soon(self._keep_time)
+                nursery.start_soon(self._write)
+                self.drain()
+                task_status.started()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the endpoints and the writer's queue; harmless when closed already."""
+        for path in self._paths:
+            path.endpoint.close()
+        self._to_writer.close()
+        self._for_writer.close()
+        self._caught_up.set()
+
+    def drain(self) -> None:
+        """Send and deliver what the core has to offer; call it after every command given to the core."""
+        core = self._core
+        transmits = core.poll_transmits()
+        if transmits:
+            self._transmit(transmits)
+        events = core.poll_events()
+        if events:
+            self._deliver(events)
+        self._arm()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether what is sent now leaves at once."""
+        return not self._writer_is_behind
+
+    async def wait_writable(self) -> None:
+        """Wait until the writer has caught up; returns at once, without a checkpoint, when it is not behind."""
+        while self._writer_is_behind:
+            await self._caught_up.wait()
+
+    def statistics(self) -> SessionStatistics:
+        """Counters since the session began."""
+        return SessionStatistics(batches_shed=self._batches_shed, wakeups=self._wakeups)
+
+    def _transmit(self, runs: list[Run]) -> None:
+        if not self._writer_is_behind:
+            runs = self._send_inline(runs)
+            if not runs:
+                return
+            self._writer_is_behind = True
+            self._caught_up = trio.Event()
+        try:
+            self._to_writer.send_nowait(runs)
+        except trio.WouldBlock:
+            self._batches_shed += 1
+        except trio.ClosedResourceError:
+            pass  # the session is ending; there is nobody left to send to
+
+    def _send_inline(self, runs: list[Run]) -> list[Run]:
+        paths = self._paths
+        if len(paths) == 1:
+            return paths[0].endpoint.send_nowait(runs)
+        left: list[Run] = []
+        for index, path in enumerate(paths):
+            mine = [run for run in runs if run.path == index]
+            if mine:
+                left += path.endpoint.send_nowait(mine)
+        return left
+
+    async def _write(self) -> None:
+        async for runs in self._for_writer:
+            for run in runs:
+                await self._paths[run.path].endpoint.send([run])
+            if not self._for_writer.statistics().current_buffer_used:
+                self._writer_is_behind = False
+                self._caught_up.set()
+
+    async def _read(self, index: int, path: SessionPath) -> None:
+        reader = CoalescingReader(path.endpoint, tick=path.tick)
+        core = self._core
+        was_flowing = False
+        while True:
+            runs = await reader.receive()
+            if reader.flowing != was_flowing:
+                was_flowing = reader.flowing
+                self._ticking += 1 if was_flowing else -1
+            self._wakeups += 1
+            now = current_micros()
+            if runs:
+                core.handle_datagrams([run._replace(path=index) for run in runs] if index else runs, now=now)
+            self._be_on_time(now)
+            self._hear_complaints(path.endpoint)
+            self.drain()
+
+    async def _keep_time(self) -> None:
+        while True:
+            with trio.CancelScope() as self._alarm:
+                self._arm()
+                await trio.sleep_forever()
+            self._wakeups += 1
+            self._be_on_time(current_micros())
+            self.drain()
+
+    def _be_on_time(self, now: Micros) -> None:
+        due = self._core.next_timeout()
+        if due is not None and due <= now:
+            self._core.handle_timeout(now=now)
+
+    def _arm(self) -> None:
+        due = self._core.next_timeout()
+        deadline = math.inf if due is None else due / MICROS_PER_SECOND
+        if self._ticking:
+            # A reader that ticks keeps time as well (it does what is due after each read), so the timer stands
+            # back, and would act only if the ticks stopped coming.
+            deadline = max(deadline, trio.current_time() + 2 * self._longest_tick)
+        if self._alarm.deadline != deadline:
+            self._alarm.deadline = deadline
+
+    def _hear_complaints(self, endpoint: DatagramEndpoint) -> None:
+        for trouble in endpoint.poll_troubles():
+            if self._complain is not None:
+                self._complain(trouble)

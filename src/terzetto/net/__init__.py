@@ -1,0 +1,9 @@
+"""The only rooms that own sockets.
+
+``endpoint``   what a datagram socket is to us, whoever implements it
+``network``    where endpoints come from: the kernel, or a simulated network installed by a context variable
+``kernel``     the real network
+``udp``        kernel sockets, batched
+``simulated``  the same endpoints on a seeded network of our own
+``coalesce``   reading in ticks while data keeps coming
+"""

@@ -1,0 +1,60 @@
+"""Reading in ticks while data keeps coming.
+
+A sender that puts a burst on the wire every half millisecond would wake a reader every half millisecond, and a
+wake-up from idle is the dearest thing we do. So after something arrived the next read comes one tick later and
+takes whatever is there; when a few ticks find nothing, the reader waits for readability again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+
+from terzetto.net.endpoint import DatagramEndpoint, Run
+
+__all__ = ["DEFAULT_TICK", "CoalescingReader"]
+
+# Two of these (a sender's and a receiver's) add their halves to the delay of a packet, four milliseconds at the
+# median, which is small beside any recovery buffer; a shorter tick costs CPU at low rates, see docs/performance.md.
+DEFAULT_TICK: Final = 0.004
+
+# Empty ticks before waiting again. One would fall back on every hiccup of a steady source.
+_PATIENCE: Final = 3
+
+
+class CoalescingReader:
+    """Receives from one endpoint, at most once a *tick* while data flows; tick 0 reads at once, always."""
+
+    __slots__ = ("_empty_ticks", "_endpoint", "_flowing", "_tick")
+
+    def __init__(self, endpoint: DatagramEndpoint, *, tick: float = DEFAULT_TICK) -> None:
+        self._endpoint = endpoint
+        self._tick = tick
+        self._flowing = False
+        self._empty_ticks = 0
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the next `receive` comes one tick from now rather than when something arrives."""
+        return self._flowing
+
+    async def receive(self) -> list[Run]:
+        """Wait for a tick or for readability; everything that is waiting, which after a tick may be nothing.
+
+        An empty list keeps a caller in step who has other work to do each tick, such as releasing packets whose
+        time has come.
+        """
+        if self._flowing:
+            await trio.sleep(self._tick)
+            runs = self._endpoint.receive_nowait()
+            if runs:
+                self._empty_ticks = 0
+            else:
+                self._empty_ticks += 1
+                self._flowing = self._empty_ticks < _PATIENCE
+            return runs
+        runs = await self._endpoint.receive()
+        self._flowing = self._tick > 0
+        self._empty_ticks = 0
+        return runs

@@ -1,0 +1,1 @@
+"""Pure values and small machines that every protocol shares; each file holds one."""
