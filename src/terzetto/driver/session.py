@@ -79,19 +79,29 @@ class Session(Generic[EventT]):
         self._longest_tick = max((path.tick for path in paths), default=0.0)
         self._batches_shed = 0
         self._wakeups = 0
+        self._scope = trio.CancelScope()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; closes the endpoints on the way out, whatever the way."""
         try:
-            async with trio.open_nursery() as nursery:
-                for index, path in enumerate(self._paths):
-                    nursery.start_soon(self._read, index, path)
-                nursery.start_soon(self._keep_time)
-                nursery.start_soon(self._write)
-                self.drain()
-                task_status.started()
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._start_tasks(nursery)
+                    task_status.started()
         finally:
             self.close()
+
+    def _start_tasks(self, nursery: trio.Nursery) -> None:
+        for index, path in enumerate(self._paths):
+            nursery.start_soon(self._read, index, path)
+        nursery.start_soon(self._keep_time)
+        nursery.start_soon(self._write)
+        self.drain()
+
+    def stop(self) -> None:
+        """End every task and close the endpoints."""
+        self._scope.cancel()
+        self.close()
 
     def close(self) -> None:
         """Close the endpoints and the writer's queue; harmless when closed already."""

@@ -1,0 +1,163 @@
+"""The last yard: from a core's events to the task that reads them.
+
+Two shapes. Packets go to one reader, in a queue that is bounded by packets and sheds the oldest, because a reader
+of live media that fell behind wants what is new. Events go to everybody who listens, each with a bounded queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Final, Generic, TypeVar
+
+import trio
+
+__all__ = ["EventHub", "PacketQueue"]
+
+T = TypeVar("T")
+
+
+class PacketQueue(Generic[T]):
+    """Batches of packets on their way to one reader; beyond *limit* packets the oldest batches are shed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._batches: deque[list[T]] = deque()
+        self._waiting = 0
+        self._signal_in, self._signal_out = trio.open_memory_channel[None](1)
+        self._error: Exception | None = None
+        self._ended = False
+        self._closed = False
+        self._reading = False
+        self.shed = 0
+        """Packets dropped because the reader was too slow."""
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def put(self, packets: list[T]) -> None:
+        """Hand over *packets*; never waits."""
+        if self._closed or self._ended:
+            return
+        self._batches.append(packets)
+        self._waiting += len(packets)
+        while self._waiting > self._limit and len(self._batches) > 1:
+            oldest = self._batches.popleft()
+            self._waiting -= len(oldest)
+            self.shed += len(oldest)
+        self._wake()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes: readers get what is left, then *error*, or the end."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._wake()
+
+    def close(self) -> None:
+        """The reader's side is done: drop what is left, and wake whoever waits."""
+        self._closed = True
+        self._batches.clear()
+        self._waiting = 0
+        self._wake()
+
+    def put_back(self, packets: list[T]) -> None:
+        """Return what a reader took but did not use; it comes first again."""
+        if packets:
+            self._batches.appendleft(packets)
+            self._waiting += len(packets)
+            self._wake()
+
+    def get_nowait(self) -> list[T]:
+        """Everything that waits, in order; empty when there is nothing, also at the end."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        batches = self._batches
+        if not batches:
+            return []
+        self._waiting = 0
+        if len(batches) == 1:
+            return batches.popleft()
+        joined = [packet for batch in batches for packet in batch]
+        batches.clear()
+        return joined
+
+    async def get(self) -> list[T]:
+        """Wait for packets; all that wait, in order. An empty list is the end."""
+        if self._reading:
+            raise trio.BusyResourceError("another task is reading from this stream")
+        self._reading = True
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            while True:
+                packets = self.get_nowait()
+                if packets:
+                    return packets
+                if self._ended:
+                    if self._error is not None:
+                        raise self._error
+                    return []
+                await self._signal_out.receive()
+        finally:
+            self._reading = False
+
+    def _wake(self) -> None:
+        try:
+            self._signal_in.send_nowait(None)
+        except trio.WouldBlock:
+            pass  # the reader has a wake-up waiting already
+
+
+# Enough for a listener that pauses to breathe; more than that is history, which is what statistics are for.
+_BACKLOG: Final = 256
+_REMEMBERED: Final = 64
+
+
+class EventHub(Generic[T]):
+    """Tells events to everybody who listens; a late listener hears the most recent ones first."""
+
+    def __init__(self) -> None:
+        self._recent: deque[T] = deque(maxlen=_REMEMBERED)
+        self._listeners: list[tuple[trio.MemorySendChannel[T], trio.MemoryReceiveChannel[T]]] = []
+        self._closed = False
+
+    def publish(self, event: T) -> None:
+        """Tell *event*; a listener whose queue is full misses its oldest."""
+        self._recent.append(event)
+        for send, receive in self._listeners:
+            _put(send, receive, event)
+
+    def close(self) -> None:
+        """Listeners hear what is left, then their iteration ends."""
+        self._closed = True
+        for send, _ in self._listeners:
+            send.close()
+
+    async def listen(self) -> AsyncIterator[T]:
+        """What happens from now on, after what happened lately."""
+        send, receive = trio.open_memory_channel[T](_BACKLOG)
+        for event in self._recent:
+            _put(send, receive, event)
+        if self._closed:
+            send.close()
+        listener = (send, receive)
+        self._listeners.append(listener)
+        try:
+            async for event in receive:
+                yield event
+        finally:
+            self._listeners.remove(listener)
+            send.close()
+            receive.close()
+
+
+def _put(send: trio.MemorySendChannel[T], receive: trio.MemoryReceiveChannel[T], event: T) -> None:
+    while True:
+        try:
+            send.send_nowait(event)
+        except trio.WouldBlock:
+            receive.receive_nowait()
+        except trio.BrokenResourceError:
+            return
+        else:
+            return

@@ -1,0 +1,119 @@
+"""What senders and receivers count while they run; ``rist.statistics`` makes frozen snapshots of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+
+__all__ = ["FlowCounters", "Malformed", "PeerCounters", "SenderCounters"]
+
+
+class Malformed(Counter[str]):
+    """Datagrams that were dropped, by reason."""
+
+
+class PeerCounters:
+    """What passed between us and one peer."""
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "feedback_received",
+        "feedback_sent",
+        "media_received",
+        "media_sent",
+    )
+
+    def __init__(self) -> None:
+        self.media_received = 0
+        self.media_sent = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.feedback_received = 0
+        self.feedback_sent = 0
+
+
+class FlowCounters:
+    """What happened to one flow at its receiver."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        """Media packets that arrived, repeats and duplicates included."""
+        self.received_bytes = 0
+        self.received_retransmissions = 0
+        self.delivered = 0
+        self.missing = 0
+        """Gaps that were noticed, some of which only reordering."""
+        self.reordered = 0
+        self.recovered = 0
+        self.recovered_after: list[int] = [0, 0, 0, 0, 0]
+        """Recovered after one, two, three, four, and more requests."""
+        self.unrecovered = 0
+        self.duplicates = 0
+        self.too_late = 0
+        self.dropped_full = 0
+        self.requests = 0
+        """Sequences asked for, each time counted."""
+        self.resets = 0
+        self.clock_resyncs = 0
+        self.spacing_min: Micros | None = None
+        self.spacing: Micros = 0
+        self.spacing_max: Micros = 0
+        self.buffer_time: Micros = 0
+        self._rate_since: Micros | None = None
+        self._rate_bytes = 0
+        self.bitrate = 0
+
+    @property
+    def lost(self) -> int:
+        """Packets that the network lost: those recovered and those not."""
+        return self.recovered + self.unrecovered
+
+    def note_recovered(self, requests: int) -> None:
+        """A missing packet came back after that many requests."""
+        self.recovered += 1
+        if requests:
+            self.recovered_after[min(requests, 5) - 1] += 1
+
+    def note_spacing(self, since_last: Micros, packets: int, now: Micros) -> None:
+        """*packets* arrived together, *since_last* after those before; keeps the bit rate too."""
+        spacing = since_last // packets if packets else since_last
+        self.spacing = spacing
+        if self.spacing_min is None or spacing < self.spacing_min:
+            self.spacing_min = spacing
+        self.spacing_max = max(self.spacing_max, spacing)
+        if self._rate_since is None:
+            self._rate_since = now
+        elif now - self._rate_since >= MICROS_PER_SECOND:
+            fresh = self.received_bytes - self._rate_bytes
+            self.bitrate = fresh * 8 * MICROS_PER_SECOND // (now - self._rate_since)
+            self._rate_since = now
+            self._rate_bytes = self.received_bytes
+
+    def note_buffer_time(self, waited: Micros) -> None:
+        """A packet left the buffer after that long (smoothed)."""
+        self.buffer_time += (waited - self.buffer_time) // 8 if self.buffer_time else waited
+
+
+class SenderCounters:
+    """What happened at a sender."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        """Original media packets."""
+        self.sent_bytes = 0
+        self.withheld = 0
+        """Payloads dropped because no receiver was connected."""
+        self.retransmitted = 0
+        self.retransmitted_bytes = 0
+        self.requested = 0
+        """Sequences that receivers asked for, each time counted."""
+        self.not_found = 0
+        self.too_old = 0
+        self.exhausted = 0
+        self.suppressed = 0
+        """Requests not answered because the last repeat may still be on its way."""
+        self.bandwidth_skipped = 0
+        self.tail_probes = 0
+        """Last packets sent twice into a pause, so that a receiver notices their loss."""

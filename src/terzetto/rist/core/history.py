@@ -1,0 +1,72 @@
+"""What a sender remembers so that it can repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.time import Micros
+
+__all__ = ["History", "Sent"]
+
+# More packets than a 16-bit sequence can name cannot be asked for.
+_CAPACITY: Final = 65_535
+
+
+class Sent(NamedTuple):
+    """An original packet as it was sent."""
+
+    sent_at: Micros
+    timestamp: int
+    payload: Buffer
+
+
+class History:
+    """The originals of the last *window*, by their endless sequence."""
+
+    def __init__(self, *, window: Micros, sequence_bits: int) -> None:
+        self._window = window
+        self._mask = (1 << sequence_bits) - 1
+        self._packets: dict[int, Sent] = {}
+        self._oldest = 0
+        self.next_sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    def append(self, payloads: Sequence[Buffer], *, timestamp: int, now: Micros) -> int:
+        """Remember *payloads* as sent now; returns the sequence of the first."""
+        first = sequence = self.next_sequence
+        packets = self._packets
+        for payload in payloads:
+            packets[sequence] = Sent(now, timestamp, payload)
+            sequence += 1
+        self.next_sequence = sequence
+        self._expire(now)
+        return first
+
+    def find(self, circular: int) -> tuple[int, Sent] | None:
+        """The packet that a receiver means by a sequence number off the wire."""
+        newest = self.next_sequence - 1
+        sequence = newest - ((newest - circular) & self._mask)
+        packet = self._packets.get(sequence)
+        return None if packet is None else (sequence, packet)
+
+    def newest(self) -> tuple[int, Sent] | None:
+        """The packet sent last."""
+        packet = self._packets.get(self.next_sequence - 1)
+        return None if packet is None else (self.next_sequence - 1, packet)
+
+    def _expire(self, now: Micros) -> None:
+        packets = self._packets
+        horizon = now - self._window
+        oldest = self._oldest
+        while packets:
+            packet = packets.get(oldest)
+            if packet is not None:
+                if packet.sent_at >= horizon and len(packets) <= _CAPACITY:
+                    break
+                del packets[oldest]
+            oldest += 1
+        self._oldest = oldest

@@ -1,0 +1,170 @@
+"""The recovery buffer: packets wait for their deadline, holes wait for repeats, and time never waits.
+
+Packets are keyed by their endless sequence number, so nothing here wraps. The head is released when its deadline
+has come; a hole at the head is given up when the next packet that did arrive becomes due, because from then on
+waiting would only make more packets late.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import Final, NamedTuple
+
+from terzetto.primitives.time import Micros
+
+__all__ = ["Inserted", "Playout", "Released", "Slot"]
+
+# 16-bit sequences name at most this many packets at a time without ambiguity.
+_CAPACITY: Final = 65_535
+
+# How many given-up sequences are remembered, only to tell a late packet from a duplicate in the statistics.
+_REMEMBERED_HOLES: Final = 4096
+
+
+class Slot(NamedTuple):
+    """A packet that waits."""
+
+    deadline: Micros
+    source_time: Micros
+    payload: bytes
+    path: int
+
+
+class Released(NamedTuple):
+    """A packet whose time has come."""
+
+    sequence: int
+    slot: Slot
+    lost_before: int
+
+
+class Inserted(Enum):
+    """What became of a packet that was offered."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    TOO_LATE = "too late"
+    FULL = "full"
+
+
+class Playout:
+    """Holds packets of one flow until they are due and gives them out in order, each once."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, Slot] = {}
+        self._cursor: int | None = None
+        self._released_any = False
+        # The lowest buffered sequence when the head is a hole, found once a hole; None when not looked for.
+        self._next_present: int | None = None
+        self._never_used = range(0)
+        self._holes: deque[int] = deque()
+        self._hole_set: set[int] = set()
+
+    @property
+    def cursor(self) -> int | None:
+        """The sequence that leaves next, None before the first packet."""
+        return self._cursor
+
+    @property
+    def has_released(self) -> bool:
+        """Whether anything has left, so that the beginning is settled."""
+        return self._released_any
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, sequence: int) -> bool:
+        return sequence in self._slots
+
+    def begin(self, sequence: int) -> None:
+        """The flow's first packet is *sequence*."""
+        self._cursor = sequence
+
+    def skip(self, first: int, end: int) -> None:
+        """The numbers from *first* up to *end* were never given to any packet: stepping over them loses nothing."""
+        self._never_used = range(first, end)
+
+    def insert(self, sequence: int, slot: Slot) -> Inserted:
+        """Store a packet, unless it is there already or its place in the order has gone by."""
+        cursor = self._cursor
+        assert cursor is not None, "begin() comes first"
+        slots = self._slots
+        if sequence < cursor:
+            if self._released_any or cursor - sequence > _CAPACITY:
+                return Inserted.TOO_LATE if self._was_given_up(sequence) else Inserted.DUPLICATE
+            self._cursor = sequence  # nothing has left yet: the beginning may still move back
+        elif sequence in slots:
+            return Inserted.DUPLICATE
+        elif sequence - cursor > _CAPACITY:
+            return Inserted.FULL
+        slots[sequence] = slot
+        if self._next_present is not None and sequence < self._next_present:
+            self._next_present = sequence
+        return Inserted.STORED
+
+    def release(self, now: Micros) -> list[Released]:
+        """Everything that is due, in order, each knowing how many before it are given up."""
+        released: list[Released] = []
+        cursor = self._cursor
+        if cursor is None:
+            return released
+        slots = self._slots
+        while slots:
+            slot = slots.get(cursor)
+            lost = 0
+            if slot is None:
+                present = self._first_present()
+                slot = slots[present]
+                if slot.deadline > now:
+                    break
+                lost = present - cursor - len(_overlap(self._never_used, cursor, present))
+                self._give_up(cursor, present)
+                cursor = present
+            elif slot.deadline > now:
+                break
+            del slots[cursor]
+            self._next_present = None
+            released.append(Released(cursor, slot, lost))
+            cursor += 1
+        if released:
+            self._released_any = True
+        self._cursor = cursor
+        return released
+
+    def next_deadline(self) -> Micros | None:
+        """When `release` will have something to give."""
+        if not self._slots or self._cursor is None:
+            return None
+        slot = self._slots.get(self._cursor)
+        if slot is None:
+            slot = self._slots[self._first_present()]
+        return slot.deadline
+
+    def _first_present(self) -> int:
+        if self._next_present is None:
+            assert self._cursor is not None
+            # Holes are short as a rule: step over one, and search all only where it is long.
+            for sequence in range(self._cursor, self._cursor + 64):
+                if sequence in self._slots:
+                    self._next_present = sequence
+                    return sequence
+            self._next_present = min(self._slots)
+        return self._next_present
+
+    def _give_up(self, first: int, end: int) -> None:
+        for sequence in range(max(first, end - _REMEMBERED_HOLES), end):
+            self._holes.append(sequence)
+            self._hole_set.add(sequence)
+        while len(self._holes) > _REMEMBERED_HOLES:
+            self._hole_set.discard(self._holes.popleft())
+
+    def _was_given_up(self, sequence: int) -> bool:
+        if sequence in self._hole_set:
+            self._hole_set.discard(sequence)  # a second copy of it is a duplicate
+            return True
+        return False
+
+
+def _overlap(numbers: range, first: int, end: int) -> range:
+    return range(max(numbers.start, first), min(numbers.stop, end))

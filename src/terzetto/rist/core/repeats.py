@@ -1,0 +1,76 @@
+"""Which requests a sender answers.
+
+A receiver asks as often as it likes; what that costs us is decided here. Each refusal has its counter, so that a
+sender's statistics say why a packet was not repeated.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from terzetto.primitives.time import Micros
+from terzetto.rist.core.counters import SenderCounters
+from terzetto.rist.core.history import History, Sent
+from terzetto.rist.core.settings import Settings
+from terzetto.rist.options import CongestionControl
+
+__all__ = ["RepeatGate"]
+
+# One datagram of requests may name this many packets at most: libRIST asks for 200 at a time, and a message that
+# names thousands is not asking for packets but for our bandwidth.
+_LONGEST_REQUEST: Final = 1024
+
+
+class RepeatGate:
+    """Answers requests from the history, within reason."""
+
+    def __init__(self, history: History, settings: Settings, counters: SenderCounters) -> None:
+        self._history = history
+        self._settings = settings
+        self._counters = counters
+        self._repeated: dict[int, tuple[int, Micros]] = {}
+
+    def answer(
+        self, sequences: list[int], *, now: Micros, round_trip: Micros, room: int
+    ) -> list[tuple[int, Sent]]:
+        """The packets to repeat now for a request of circular *sequences*, spending at most *room* bytes."""
+        counters = self._counters
+        settings = self._settings
+        counters.requested += len(sequences)
+        window = self._suppression_window(round_trip)
+        too_old = now - settings.buffer_max - 2 * settings.rtt_max
+        chosen: list[tuple[int, Sent]] = []
+        for circular in sequences[:_LONGEST_REQUEST]:
+            found = self._history.find(circular)
+            if found is None:
+                counters.not_found += 1
+                continue
+            sequence, packet = found
+            if packet.sent_at < too_old:
+                counters.too_old += 1
+                continue
+            times, last = self._repeated.get(sequence, (0, now - window))
+            if times >= settings.max_retries:
+                counters.exhausted += 1
+            elif now - last < window:
+                counters.suppressed += 1
+            elif len(packet.payload) > room:
+                counters.bandwidth_skipped += 1
+            else:
+                room -= len(packet.payload)
+                self._repeated[sequence] = (times + 1, now)
+                chosen.append(found)
+        self._forget()
+        return chosen
+
+    def _suppression_window(self, round_trip: Micros) -> Micros:
+        mode = self._settings.congestion_control
+        if mode is CongestionControl.OFF:
+            return 0
+        window = self._settings.clamp_round_trip(round_trip)
+        return 2 * window if mode is CongestionControl.AGGRESSIVE else window
+
+    def _forget(self) -> None:
+        # Insertion order is by first repeat, near enough to age to let the oldest go.
+        while len(self._repeated) > 2 * len(self._history) + 1024:
+            del self._repeated[next(iter(self._repeated))]

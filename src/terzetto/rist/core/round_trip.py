@@ -1,0 +1,91 @@
+"""The round trip to a peer: whom to ask, what to believe, and how often to keep asking.
+
+Echoes are best, because they need no clock but ours. Where the peer does not speak them, its reception reports
+tell when it heard our last sender report (LSR) and how long it kept that (DLSR). Only answers to what we really
+sent count: a token or a report time that we never issued is somebody's invention.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from terzetto.primitives.estimators import RoundTripEstimator
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+
+__all__ = ["RoundTrip"]
+
+# Peers without echo exist (GStreamer): after this many unanswered requests stop asking.
+_BLIND_REQUESTS: Final = 3
+
+# Questions in flight that we remember; at ten a second this spans well over the longest round trip.
+_REMEMBERED: Final = 32
+
+
+class RoundTrip:
+    """Measures one peer's round trip."""
+
+    def __init__(self, *, initial: Micros) -> None:
+        self._estimator = RoundTripEstimator()
+        self._initial = initial
+        self._echoes: dict[int, Micros] = {}
+        self._reports: dict[int, Micros] = {}
+        self._requests_sent = 0
+        self.echo_spoken = False
+        """Whether the peer has sent an echo request or response."""
+        self.echo_answered = False
+        """Whether the peer has answered one of ours."""
+
+    @property
+    def smoothed(self) -> Micros:
+        """The smoothed round trip, or the initial guess before any sample."""
+        return self._estimator.smoothed if self._estimator.samples else self._initial
+
+    @property
+    def last(self) -> Micros:
+        """The latest sample, or the initial guess."""
+        return self._estimator.last if self._estimator.samples else self._initial
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is any sample yet."""
+        return self._estimator.samples > 0
+
+    def may_ask(self) -> bool:
+        """Whether an echo request makes sense now."""
+        return self.echo_spoken or self._requests_sent < _BLIND_REQUESTS
+
+    def ask(self, token: int, now: Micros) -> None:
+        """An echo request with *token* leaves now."""
+        self._requests_sent += 1
+        _remember(self._echoes, token, now)
+
+    def reported(self, middle_ntp: int, now: Micros) -> None:
+        """A sender report (or receiver time) whose NTP middle bits are *middle_ntp* leaves now."""
+        _remember(self._reports, middle_ntp, now)
+
+    def handle_echo(self, token: int, held_for: Micros, now: Micros) -> bool:
+        """The peer answered; false when the token is none of ours."""
+        asked_at = self._echoes.pop(token, None)
+        if asked_at is None:
+            return False
+        self.echo_spoken = self.echo_answered = True
+        return self._sample(now - asked_at - held_for)
+
+    def handle_report_delay(self, middle_ntp: int, held_for_65536: int, now: Micros) -> bool:
+        """A report says when it heard ours; used only while no echo is spoken."""
+        sent_at = self._reports.get(middle_ntp)
+        if sent_at is None or self.echo_answered:
+            return False
+        return self._sample(now - sent_at - (held_for_65536 * MICROS_PER_SECOND >> 16))
+
+    def _sample(self, sample: Micros) -> bool:
+        if sample < 0:
+            return False
+        self._estimator.sample(sample)
+        return True
+
+
+def _remember(questions: dict[int, Micros], key: int, now: Micros) -> None:
+    questions[key] = now
+    if len(questions) > _REMEMBERED:
+        del questions[next(iter(questions))]

@@ -1,0 +1,71 @@
+"""RTP packets to and from the vocabulary: every profile's media is one of these at heart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.core.vocabulary import Media
+from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, VERSION_MASK, RtpPacket
+
+__all__ = ["media_from_rtp", "rtp_from_media"]
+
+_SEQUENCE_MASK: Final = 0xFFFF
+_FLOW_MASK: Final = 0xFFFF_FFFE
+
+
+def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, list[Media]]]:
+    """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*."""
+    flows: list[tuple[int, list[Media]]] = []
+    current = -1
+    packets: list[Media] = []
+    unpack = FIXED_HEADER.unpack_from
+    for datagram in datagrams:
+        if len(datagram) >= FIXED_HEADER_SIZE and datagram[0] == PLAIN_FIRST_BYTE:
+            _first, _second, sequence, timestamp, ssrc = unpack(datagram)
+            payload = bytes(datagram[FIXED_HEADER_SIZE:])
+        else:
+            try:
+                packet = RtpPacket.decode(datagram)
+            except MalformedPacket as malformed:
+                dropped[_named(datagram) or malformed.reason] += 1
+                continue
+            sequence, timestamp, ssrc = packet.sequence, packet.timestamp, packet.ssrc
+            payload = bytes(packet.payload)
+        flow_id = ssrc & _FLOW_MASK
+        if flow_id != current:
+            current = flow_id
+            packets = []
+            flows.append((flow_id, packets))
+        packets.append(Media(sequence, timestamp, payload, bool(ssrc & 1)))
+    return flows
+
+
+def rtp_from_media(
+    payloads: Sequence[Buffer], *, payload_type: int, first_sequence: int, timestamp: int, ssrc: int
+) -> list[Buffer]:
+    """RTP packets for consecutive *payloads* of one timestamp."""
+    pack = FIXED_HEADER.pack
+    return [
+        pack(PLAIN_FIRST_BYTE, payload_type, sequence & _SEQUENCE_MASK, timestamp, ssrc) + payload
+        for sequence, payload in enumerate(payloads, first_sequence)
+    ]
+
+
+def _named(datagram: Buffer) -> str | None:
+    """What a datagram that is no RTP looks like; the first minute's mistakes have names."""
+    if not len(datagram):
+        return "empty datagram"
+    first = datagram[0]
+    if first == 0x47 and len(datagram) % 188 == 0:
+        return "plain MPEG-TS, not RIST"
+    if first & 0x0F == 0 and first & 0x40 == 0 and len(datagram) >= 4:
+        kind = bytes(datagram[2:4])
+        if kind in (b"\x88\xb6", b"\x88\xb5", b"\x08\x00", b"\x88\x8e", b"\xcc\xe0"):
+            return "RIST Main profile (GRE)"
+    if len(datagram) >= 16 and (first == 0x80 or first & VERSION_MASK == 0) and bytes(datagram[12:16]) == bytes(4):
+        return "SRT handshake"
+    return None

@@ -1,0 +1,82 @@
+"""Options in the unit of the cores: microseconds, worked out once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from terzetto.primitives.time import Micros, micros
+from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+
+__all__ = ["Settings"]
+
+# A rebinding costs a NAT's client at least a few lost reports; less silence than that is two processes on one
+# host that send to us at the same time, and the first of them keeps the session.
+_REBIND_REPORTS: Final = 3
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What sender and receiver need to know of `RistOptions`."""
+
+    buffer_min: Micros
+    buffer_max: Micros
+    reorder: Micros
+    rtt_min: Micros
+    rtt_max: Micros
+    rtt_multiplier: int
+    request_floor: Micros
+    max_retries: int
+    bandwidth: int
+    """Bits a second."""
+    return_bandwidth: int
+    """Bits a second, 0 for no limit."""
+    congestion_control: CongestionControl
+    timing_mode: TimingMode
+    one_way: bool
+    fast_start: bool
+    cname: str
+    session_timeout: Micros
+    report_interval: Micros
+    rebind_silence: Micros
+    missing_limit: int
+
+    @classmethod
+    def of(cls, options: RistOptions) -> Settings:
+        """Work them out."""
+        report_interval = micros(options.keepalive_interval)
+        return cls(
+            buffer_min=micros(options.buffer_min),
+            buffer_max=micros(options.buffer_max),
+            reorder=micros(options.reorder_buffer),
+            rtt_min=micros(options.rtt_min),
+            rtt_max=micros(options.rtt_max),
+            rtt_multiplier=options.rtt_multiplier,
+            request_floor=micros(options.buffer_min) // options.max_retries,
+            max_retries=options.max_retries,
+            bandwidth=options.bandwidth * 1000,
+            return_bandwidth=options.return_bandwidth * 1000,
+            congestion_control=options.congestion_control,
+            timing_mode=options.timing_mode,
+            one_way=options.one_way,
+            fast_start=options.fast_start or options.one_way,
+            cname=options.cname,
+            session_timeout=micros(options.session_timeout),
+            report_interval=report_interval,
+            rebind_silence=_REBIND_REPORTS * report_interval,
+            # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
+            missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
+        )
+
+    def clamp_round_trip(self, round_trip: Micros) -> Micros:
+        """*round_trip* as the schedules may use it."""
+        return min(max(round_trip, self.rtt_min), self.rtt_max)
+
+    def request_interval(self, round_trip: Micros) -> Micros:
+        """Time between two requests for the same packet.
+
+        All of ``max_retries`` requests must not be spent in the first fraction of the buffer: on short round trips
+        the buffer, not the path, sets the pace of asking.
+        """
+        return max(self.clamp_round_trip(round_trip), self.request_floor) * 11 // 10

@@ -1,0 +1,149 @@
+"""The one vocabulary into which every RIST profile is translated.
+
+Senders and receivers speak these values and never ask which profile is on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from terzetto.primitives.datagrams import Address
+from terzetto.primitives.time import Micros
+
+__all__ = [
+    "Description",
+    "EchoRequest",
+    "EchoResponse",
+    "Feedback",
+    "FeedbackArrival",
+    "Goodbye",
+    "Media",
+    "MediaArrival",
+    "ReceiverTime",
+    "ReceiverTimeAnswer",
+    "ReceptionReport",
+    "RepeatRequest",
+    "SourceReport",
+]
+
+
+class Media(NamedTuple):
+    """One media packet as it came off the wire, its sequence and timestamp still circular."""
+
+    sequence: int
+    timestamp: int
+    payload: bytes
+    is_retransmission: bool
+
+
+class MediaArrival(NamedTuple):
+    """Consecutive media packets of one flow from one peer."""
+
+    peer: Address
+    path: int
+    local: str | None
+    flow_id: int
+    packets: list[Media]
+
+
+class SourceReport(NamedTuple):
+    """A media sender says which wall-clock moment its RTP timestamps stand for (RTCP SR)."""
+
+    ssrc: int
+    ntp: int
+    timestamp: int
+    packets: int
+    octets: int
+
+
+class ReceptionReport(NamedTuple):
+    """A media receiver says what arrived, and enough to compute a round trip (RTCP RR).
+
+    With ``source`` None it is the empty report that only opens a compound.
+    """
+
+    ssrc: int
+    source: int | None = None
+    fraction_lost: int = 0
+    cumulative_lost: int = 0
+    highest_sequence: int = 0
+    jitter: int = 0
+    last_report: int = 0
+    """Middle 32 bits of the NTP time in the last SR, 0 for none (LSR)."""
+    since_last_report: int = 0
+    """Time since that SR in 1/65536 s (DLSR)."""
+
+
+class Description(NamedTuple):
+    """The name a peer gives itself (RTCP SDES CNAME)."""
+
+    ssrc: int
+    cname: str
+
+
+class EchoRequest(NamedTuple):
+    """Send this token back at once."""
+
+    ssrc: int
+    token: int
+    padding: bytes = b""
+
+
+class EchoResponse(NamedTuple):
+    """The token comes back, with the time it was held."""
+
+    ssrc: int
+    token: int
+    held_for: Micros
+    padding: bytes = b""
+
+
+class ReceiverTime(NamedTuple):
+    """A receiver's clock (XR RRTR), for round trips where echo is not spoken."""
+
+    ssrc: int
+    ntp: int
+
+
+class ReceiverTimeAnswer(NamedTuple):
+    """The answer to `ReceiverTime` (XR DLRR), naming whom it answers."""
+
+    ssrc: int
+    source: int
+    last_receiver_time: int
+    since_last: int
+
+
+class RepeatRequest(NamedTuple):
+    """A receiver asks for these sequences again (a NACK of either kind); circular numbers, as on the wire."""
+
+    ssrc: int
+    sequences: list[int]
+
+
+class Goodbye(NamedTuple):
+    """The peer is leaving (RTCP BYE)."""
+
+    ssrc: int
+
+
+Feedback: TypeAlias = (
+    SourceReport
+    | ReceptionReport
+    | Description
+    | EchoRequest
+    | EchoResponse
+    | ReceiverTime
+    | ReceiverTimeAnswer
+    | RepeatRequest
+    | Goodbye
+)
+
+
+class FeedbackArrival(NamedTuple):
+    """What one peer said in one control datagram, in its order."""
+
+    peer: Address
+    path: int
+    local: str | None
+    said: list[Feedback]

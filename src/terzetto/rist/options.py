@@ -1,0 +1,182 @@
+"""Every knob of a RIST session.
+
+In Python durations are seconds and names are words; in URLs the same knobs carry the names and units that
+libRIST's tools use (``?buffer=500&reorder-buffer=30``), so that a URL can be pasted from one to the other.
+A keyword beats the URL's query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from terzetto.errors import InvalidOption
+
+__all__ = ["CongestionControl", "Profile", "RistOptions", "TimingMode"]
+
+Profile: TypeAlias = Literal["simple", "main", "advanced"]
+
+
+class TimingMode(IntEnum):
+    """Which clock decides when a packet is due at the receiver's output."""
+
+    SOURCE = 0
+    """The sender's timestamps, anchored to the arrival of the first packets."""
+    ARRIVAL = 1
+    """The moment of arrival; for sources whose timestamps cannot be trusted."""
+    RTC = 2
+    """The sender's wall clock as its reports tell it; both hosts must keep the same time."""
+
+
+class CongestionControl(IntEnum):
+    """How hard a sender holds repeats back."""
+
+    OFF = 0
+    """Every request is answered, as far as the bandwidth allows."""
+    NORMAL = 1
+    """A packet is not repeated twice within one round trip."""
+    AGGRESSIVE = 2
+    """A packet is not repeated twice within two round trips."""
+
+
+_Check: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
+
+
+def _within(low: float, high: float, unit: str = "") -> _Check:
+    suffix = f" {unit}" if unit else ""
+
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+            raise InvalidOption(
+                f"{attribute.name} is {value!r}, must lie between {low:g} and {high:g}{suffix}"
+            )
+
+    return check
+
+
+def _one_of(*allowed: object) -> _Check:
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in allowed:
+            known = ", ".join(repr(each) for each in allowed)
+            raise InvalidOption(f"{attribute.name} is {value!r}, must be one of {known}")
+
+    return check
+
+
+def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    if len(value.encode()) > MAX_CNAME:
+        raise InvalidOption(f"{attribute.name} has {len(value.encode())} bytes, must have at most {MAX_CNAME}")
+
+
+# libRIST keeps names in 128-byte strings and cuts longer ones off.
+MAX_CNAME: Final = 127
+
+# The one that fits the usual MTU as seven MPEG-TS packets.
+DEFAULT_PAYLOAD_SIZE: Final = 1316
+
+# 10000 is the datagram that libRIST's receivers can hold; the RTP header must fit as well.
+MAX_PAYLOAD_SIZE: Final = 9972
+
+
+@attrs.frozen(kw_only=True)
+class RistOptions:
+    """Options of a RIST sender or receiver; the defaults are those of libRIST where it has them.
+
+    A combination that cannot work is refused at construction with `terzetto.errors.InvalidOption`.
+    """
+
+    profile: Profile = attrs.field(default="simple", validator=_one_of("simple", "main", "advanced"))
+    """Which of the RIST profiles to speak."""
+
+    buffer_min: float = attrs.field(default=1.0, validator=_within(0.0, 30.0, "seconds"))
+    """Shortest recovery buffer, in seconds. Equal to ``buffer_max`` it is fixed, otherwise it adapts."""
+    buffer_max: float = attrs.field(default=1.0, validator=_within(0.001, 30.0, "seconds"))
+    """Longest recovery buffer: how far behind the source the output may run to wait for repeats."""
+    reorder_buffer: float = attrs.field(default=0.015, validator=_within(0.0, 30.0, "seconds"))
+    """How long a gap is given to fill by itself before the first request."""
+    rtt_min: float = attrs.field(default=0.005, validator=_within(0.003, 30.0, "seconds"))
+    """Never assume a shorter round trip than this."""
+    rtt_max: float = attrs.field(default=0.5, validator=_within(0.003, 30.0, "seconds"))
+    """Never assume a longer round trip than this."""
+    rtt_multiplier: int = attrs.field(default=7, validator=_within(1, 100))
+    """An adapting buffer aims at this many round trips."""
+    min_retries: int = attrs.field(default=6, validator=_within(2, 100))
+    """An adapting buffer leaves room for at least this many requests."""
+    max_retries: int = attrs.field(default=20, validator=_within(2, 100))
+    """Give up on a packet after this many requests."""
+    bandwidth: int = attrs.field(default=100_000, validator=_within(1, 100_000_000, "kbit/s"))
+    """Ceiling for media and repeats together, kbit/s; repeats are held back above it, media never."""
+    return_bandwidth: int = attrs.field(default=0, validator=_within(0, 100_000_000, "kbit/s"))
+    """Ceiling for a receiver's requests, kbit/s; 0 is none."""
+    congestion_control: CongestionControl = attrs.field(
+        default=CongestionControl.NORMAL, converter=CongestionControl
+    )
+    """How hard a sender holds repeats back."""
+    timing_mode: TimingMode = attrs.field(default=TimingMode.SOURCE, converter=TimingMode)
+    """Which clock decides when a packet is due."""
+    nack_type: Literal["range", "bitmask"] = attrs.field(
+        default="range", validator=_one_of("range", "bitmask")
+    )
+    """Which form of request a receiver sends; both are always understood."""
+    one_way: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """There is no return channel: send no reports, keep no history, ask for nothing."""
+    fast_start: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """Send media at once instead of waiting until the receiver has answered."""
+
+    cname: str = attrs.field(default="terzetto", validator=_cname_fits)
+    """The name we give ourselves in reports."""
+    session_timeout: float = attrs.field(default=2.0, validator=_within(0.25, 3600.0, "seconds"))
+    """A peer that has been silent for this long is lost."""
+    connect_timeout: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(0.001, 86400.0, "seconds"))
+    )
+    """Give up when nobody has answered for this long; None waits as long as it takes."""
+    keepalive_interval: float = attrs.field(default=0.1, validator=_within(0.01, 10.0, "seconds"))
+    """Time between reports. Peers of older versions lose patience after a quarter of a second of silence."""
+
+    payload_size: int = attrs.field(
+        default=DEFAULT_PAYLOAD_SIZE, validator=_within(1, MAX_PAYLOAD_SIZE, "bytes")
+    )
+    """``send_all`` cuts bytes into payloads of this size."""
+    rtp_ptype: int = attrs.field(default=33, validator=_within(0, 127))
+    """RTP payload type of what we send; 33 is MPEG-TS."""
+    flow_id: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(0, 0xFFFF_FFFF))
+    )
+    """The flow we send (an even SSRC); None picks one at random."""
+
+    interface: str | None = None
+    """Leave by this interface (a name, or one of its addresses); in URLs ``miface``."""
+    ttl: int | None = attrs.field(default=None, validator=attrs.validators.optional(_within(0, 255)))
+    """Time to live (hop limit) of what we send."""
+    tos: int | None = attrs.field(default=None, validator=attrs.validators.optional(_within(0, 255)))
+    """IP traffic class byte of what we send."""
+    source: str | None = None
+    """Accept a multicast group's traffic from this sender only."""
+    local_port: int = attrs.field(default=0, validator=_within(0, 65534))
+    """Call from this port; 0 is any."""
+    tick: float = attrs.field(default=0.004, validator=_within(0.0, 0.1, "seconds"))
+    """While media flows, read it this often rather than at every arrival (see docs/performance.md); 0 at once."""
+    delivery_limit: int = attrs.field(default=16_384, validator=_within(64, 1_000_000, "packets"))
+    """Packets that may wait for the application; beyond it the oldest are shed and counted."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.buffer_min > self.buffer_max:
+            raise InvalidOption(
+                f"buffer_min is {self.buffer_min:g} s, must not exceed buffer_max, {self.buffer_max:g} s"
+            )
+        if self.rtt_min > self.rtt_max:
+            raise InvalidOption(f"rtt_min is {self.rtt_min:g} s, must not exceed rtt_max, {self.rtt_max:g} s")
+        if self.flow_id is not None and self.flow_id & 1:
+            raise InvalidOption(
+                f"flow_id is {self.flow_id}, must be even",
+                hint="the lowest bit marks repeats on the wire",
+            )
+        if self.local_port & 1 and self.profile == "simple":
+            raise InvalidOption(
+                f"local_port is {self.local_port}, must be even in the Simple profile",
+                hint=f"media takes the even port and reports the odd one above: use {self.local_port - 1}",
+            )

@@ -1,0 +1,226 @@
+"""Frozen snapshots of what a RIST session counted.
+
+Three words are kept apart everywhere: **lost** is what the network lost, **recovered** what came back in time,
+**unrecovered** what did not; ``lost == recovered + unrecovered``. `as_librist` tells the same in the words and the
+shape that libRIST's statistics callback prints, for tools that read those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import attrs
+
+__all__ = [
+    "Json",
+    "RistPeerStatistics",
+    "RistReceiverStatistics",
+    "RistSenderStatistics",
+]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+@attrs.frozen(kw_only=True)
+class RistPeerStatistics:
+    """What passed between us and one peer."""
+
+    address: str = ""
+    cname: str = ""
+    connected: bool = False
+    round_trip: float = 0.0
+    """Smoothed, in seconds; the assumed minimum before the first measurement."""
+    last_round_trip: float = 0.0
+    round_trip_measured: bool = False
+    media_received: int = 0
+    feedback_received: int = 0
+    feedback_sent: int = 0
+    strangers_ignored: int = 0
+    """Datagrams from addresses that the session does not belong to."""
+
+
+@attrs.frozen(kw_only=True)
+class RistSenderStatistics:
+    """What a sender did."""
+
+    flow_id: int
+    sent: int
+    """Original packets."""
+    sent_bytes: int
+    withheld: int
+    """Payloads dropped because no receiver was connected."""
+    retransmitted: int
+    retransmitted_bytes: int
+    requested: int
+    """Sequences that receivers asked for, each time counted."""
+    not_found: int
+    too_old: int
+    exhausted: int
+    suppressed: int
+    bandwidth_skipped: int
+    tail_probes: int
+    bitrate: float
+    """Media, bits a second."""
+    retry_bitrate: float
+    history: int
+    """Packets remembered."""
+    dropped: Mapping[str, int]
+    """Datagrams that could not be understood, by reason."""
+    batches_shed: int
+    """Batches dropped because the socket stayed full."""
+    peer: RistPeerStatistics
+
+    @property
+    def quality(self) -> float:
+        """Per cent of what was sent that was sent for the first time."""
+        everything = self.sent + self.retransmitted
+        return 100.0 * self.sent / everything if everything else 100.0
+
+    def as_dict(self) -> dict[str, Json]:
+        """Our words, ready for JSON."""
+        return {**attrs.asdict(self), "dropped": dict(self.dropped), "quality": self.quality}
+
+    def as_librist(self) -> dict[str, Json]:
+        """libRIST's words."""
+        return {
+            "sender-stats": {
+                "peer": {
+                    "flow_id": self.flow_id,
+                    "id": 1,
+                    "cname": self.peer.cname,
+                    "stats": {
+                        "quality": self.quality,
+                        "sent": self.sent,
+                        "received": self.peer.feedback_received,
+                        "retransmitted": self.retransmitted,
+                        "bandwidth": int(self.bitrate),
+                        "retry_bandwidth": int(self.retry_bitrate),
+                        "bandwidth_skipped": self.bandwidth_skipped,
+                        "bloat_skipped": 0,
+                        "retransmit_skipped": self.suppressed,
+                        "rtt": self.peer.last_round_trip * 1000,
+                        "avg_rtt": self.peer.round_trip * 1000,
+                        "retry_buffer_size": self.history,
+                        "cooldown_time": 0,
+                    },
+                }
+            }
+        }
+
+
+@attrs.frozen(kw_only=True)
+class RistReceiverStatistics:
+    """What a receiver saw, mended and handed out."""
+
+    flow_id: int | None
+    received: int
+    """Media packets that arrived, repeats and duplicates included."""
+    received_bytes: int
+    received_retransmissions: int
+    delivered: int
+    lost: int
+    recovered: int
+    recovered_after: tuple[int, int, int, int, int]
+    """Recovered after one, two, three, four, and more requests."""
+    unrecovered: int
+    reordered: int
+    duplicates: int
+    too_late: int
+    dropped_full: int
+    missing: int
+    """Gaps that were noticed, some of which only reordering."""
+    missing_now: int
+    missing_high_water: int
+    requests: int
+    """Sequences asked for, each time counted."""
+    resets: int
+    clock_resyncs: int
+    buffer: float
+    """Recovery buffer in force, seconds."""
+    buffer_time: float
+    """How long packets wait in it, seconds."""
+    waiting: int
+    """Packets in the recovery buffer now."""
+    spacing_min: float
+    spacing: float
+    spacing_max: float
+    bitrate: int
+    """Bits a second over the last second or so."""
+    shed: int
+    """Packets dropped because the application read too slowly."""
+    dropped: Mapping[str, int]
+    """Datagrams that could not be understood, by reason."""
+    peer: RistPeerStatistics
+
+    @property
+    def quality(self) -> float:
+        """Per cent of the packets that are neither missing now nor lost for good."""
+        everything = self.delivered + self.unrecovered
+        return 100.0 * self.delivered / everything if everything else 100.0
+
+    def as_dict(self) -> dict[str, Json]:
+        """Our words, ready for JSON."""
+        return {
+            **attrs.asdict(self),
+            "recovered_after": list(self.recovered_after),
+            "dropped": dict(self.dropped),
+            "quality": self.quality,
+        }
+
+    def as_librist(self) -> dict[str, Json]:
+        """libRIST's words."""
+        one, two, three, four, more = self.recovered_after
+        return {
+            "receiver-stats": {
+                "flowinstant": {
+                    "flow_id": self.flow_id or 0,
+                    "dead": int(not self.peer.connected),
+                    "stats": {
+                        "quality": self.quality,
+                        "received": self.received,
+                        "dropped_late": self.too_late,
+                        "dropped_full": self.dropped_full,
+                        "missing": self.missing,
+                        "recovered_total": self.recovered,
+                        "reordered": self.reordered,
+                        "retries": self.requests,
+                        "recovered_one_nack": one,
+                        "recovered_two_nacks": two,
+                        "recovered_three_nacks": three,
+                        "recovered_four_nacks": four,
+                        "recovered_more_nacks": more,
+                        "lost": self.unrecovered,
+                        "avg_buffer_time": int(self.buffer_time * 1000),
+                        "duplicates": self.duplicates,
+                        "missing_queue": self.missing_now,
+                        "missing_queue_max": self.missing_high_water,
+                        "min_inter_packet_spacing": int(self.spacing_min * 1e6),
+                        "cur_inter_packet_spacing": int(self.spacing * 1e6),
+                        "max_inter_packet_spacing": int(self.spacing_max * 1e6),
+                        "bitrate": self.bitrate,
+                    },
+                    "peers": [
+                        {
+                            "id": 1,
+                            "dead": int(not self.peer.connected),
+                            "stats": {
+                                "received_data": self.peer.media_received,
+                                "received_rtcp": self.peer.feedback_received,
+                                "sent_rtcp": self.peer.feedback_sent,
+                                "rtt": self.peer.last_round_trip * 1000,
+                                "avg_rtt": self.peer.round_trip * 1000,
+                                "bitrate": self.bitrate,
+                                "avg_bitrate": self.bitrate,
+                            },
+                        }
+                    ],
+                }
+            },
+            "flow_cumulative_stats": {
+                "flow_id": self.flow_id or 0,
+                "received": self.received,
+                "recovered": self.recovered,
+                "lost": self.unrecovered,
+            },
+        }
