@@ -7,7 +7,7 @@ of live media that fell behind wants what is new. Events go to everybody who lis
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final, Generic, TypeVar
 
 import trio
@@ -133,7 +133,7 @@ class EventHub(Generic[T]):
         for send, _ in self._listeners:
             send.close()
 
-    async def listen(self) -> AsyncIterator[T]:
+    async def listen(self) -> AsyncGenerator[T, None]:
         """What happens from now on, after what happened lately."""
         send, receive = trio.open_memory_channel[T](_BACKLOG)
         for event in self._recent:

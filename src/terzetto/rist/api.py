@@ -1,45 +1,30 @@
 """RIST senders and receivers as trio streams.
 
-``open_x`` is for a block, ``connect_x`` for an object that lives in a nursery of the caller's. Whoever calls and
-whoever listens is independent of which way the media goes: ``rist://host:port`` calls, ``rist://@host:port``
-listens.
+``open_x`` is for a block, ``connect_x`` for an object that lives in a nursery of the caller's. Who calls and who
+listens is independent of which way the media goes: ``rist://host:port`` calls, ``rist://@host:port`` listens.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar, Unpack
+from typing import Unpack
 
 import trio
 
 from terzetto.driver.clock import current_micros
-from terzetto.driver.delivery import EventHub, PacketQueue
+from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.driver.session import Session, SessionPath
-from terzetto.errors import InvalidUrl, NoRoute, PeerTimedOut, UnsupportedOperation, WrongProtocol
-from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions, Trouble
-from terzetto.net.network import Network, current_network
-from terzetto.net.ports import open_port_pair
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
-from terzetto.rist.core.peer import Peer
-from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.settings import Settings
-from terzetto.rist.core.simple import SimpleTranslator
-from terzetto.rist.events import (
-    NetworkTrouble,
-    PacketsReady,
-    PeerConnected,
-    RistEvent,
-    RistPacket,
-)
+from terzetto.rist.events import RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
-from terzetto.rist.statistics import RistPeerStatistics, RistReceiverStatistics, RistSenderStatistics
-from terzetto.rist.url import options_from_url
-from terzetto.url import EndpointUrl, parse_url
+from terzetto.rist.runtime import Runtime, prepare
+from terzetto.rist.snapshots import receiver_statistics, sender_statistics
+from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
 
 __all__ = [
     "RistReceiver",
@@ -50,4 +35,290 @@ __all__ = [
     "open_rist_sender",
 ]
 
-_CoreT = TypeVar("_CoreT", Sender, Receiver)
+# A receiver that reads joined bytes gets at most about this much at a time.
+_RECEIVE_SIZE = 1 << 20
+
+
+class RistSender(trio.abc.SendStream):
+    """Sends one flow of media.
+
+    Bytes given to `send_all` are cut into payloads of ``payload_size``; `send_packet` keeps a payload as it is.
+    Sending waits until a receiver has answered for the first time; when that receiver is lost later, media is
+    dropped and counted (``withheld``) until it is back, because live media does not wait.
+    """
+
+    def __init__(self, runtime: Runtime[Sender]) -> None:
+        self._runtime = runtime
+        self._core = runtime.core
+        self._session = runtime.session
+        self._payload_size = runtime.options.payload_size
+        self._closed = False
+        self._last_sent: float | None = None
+
+    @property
+    def local_address(self) -> Address:
+        """Where we send from; with ``@`` in the URL, where we listen."""
+        return self._runtime.local_address
+
+    @property
+    def flow_id(self) -> int:
+        """The number of our flow (its SSRC)."""
+        return self._core.flow_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a receiver answers."""
+        return self._core.peer.is_connected
+
+    async def wait_connected(self) -> None:
+        """Wait until a receiver has answered.
+
+        Raises `terzetto.errors.PeerTimedOut` after ``connect_timeout``, or `WrongProtocol` when what answers is
+        something else.
+        """
+        await self._runtime.wait_connected()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*, cut into payloads of ``payload_size`` bytes; the last one may be shorter."""
+        view = memoryview(bytes(data))
+        size = self._payload_size
+        await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
+
+    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
+        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
+        await self.send_packets([payload], source_time=source_time)
+
+    async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
+        """Send several payloads, one packet each, as one batch."""
+        self._check_open()
+        if not self._core.may_send:
+            await self._runtime.wait_connected()
+        else:
+            await trio.lowlevel.checkpoint()
+        self._check_open()
+        self._send(payloads, source_time)
+        await self._session.wait_writable()
+
+    def send_packets_nowait(self, payloads: Sequence[Buffer]) -> None:
+        """Send several payloads now; `trio.WouldBlock` when there is no receiver yet, or the socket is full."""
+        self._check_open()
+        if not self._runtime.was_connected and not self._core.may_send:
+            raise trio.WouldBlock
+        if not self._session.is_writable:
+            raise trio.WouldBlock
+        self._send(payloads, None)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there is a receiver and room to send."""
+        self._check_open()
+        if not self._core.may_send:
+            await self._runtime.wait_connected()
+        await self._session.wait_writable()
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Stay until the receiver can no longer ask for repeats, say goodbye, and close.
+
+        Cancelled, it closes at once.
+        """
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            return
+        self._closed = True
+        try:
+            if self._last_sent is not None and self._core.peer.is_connected:
+                await trio.sleep_until(self._last_sent + seconds(self._core.linger))
+            self._core.close(now=current_micros())
+            self._session.drain()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self._runtime.close()
+
+    def statistics(self) -> RistSenderStatistics:
+        """A snapshot of the counters."""
+        return sender_statistics(
+            self._core, now=current_micros(), batches_shed=self._session.statistics().batches_shed
+        )
+
+    def events(self) -> AsyncGenerator[RistEvent, None]:
+        """What happens from now on, after the most recent of what has happened."""
+        return self._runtime.events.listen()
+
+    def set_bandwidth(self, kilobits: int) -> None:
+        """Change the ceiling for media and repeats together, in kbit/s."""
+        self._core.set_bandwidth(kilobits * 1000)
+
+    def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
+        now = current_micros()
+        self._core.send(
+            payloads, now=now, source_time=None if source_time is None else micros(source_time)
+        )
+        self._last_sent = now / 1e6
+        self._session.drain()
+
+    def _check_open(self) -> None:
+        if self._closed or self._runtime.is_closed:
+            raise trio.ClosedResourceError
+
+
+class RistReceiver(trio.abc.ReceiveStream):
+    """Receives one flow of media, mended, in order and on time.
+
+    Iterating gives bytes; `receive_packet` and `receive_packets` give payloads with what is known of each. The
+    stream has no end of its own: a sender that stops is an event, and the next one continues it.
+    """
+
+    def __init__(self, runtime: Runtime[Receiver], queue: PacketQueue[RistPacket]) -> None:
+        self._runtime = runtime
+        self._core = runtime.core
+        self._session = runtime.session
+        self._queue = queue
+        self._rest = b""
+
+    @property
+    def local_address(self) -> Address:
+        """Where we receive; with ``@`` in the URL, where we listen."""
+        return self._runtime.local_address
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a sender is there."""
+        return self._core.peer.is_connected
+
+    async def wait_connected(self) -> None:
+        """Wait until a sender is there; raises like `RistSender.wait_connected`."""
+        await self._runtime.wait_connected()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Consecutive payloads, joined: all that are due, at least one byte; gaps show in `statistics` only."""
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if not self._rest:
+            packets = await self._next()
+            if not packets:
+                return b""
+            if len(packets) == 1:
+                self._rest = packets[0].payload
+            else:
+                self._rest = b"".join([packet.payload for packet in packets])
+        else:
+            await trio.lowlevel.checkpoint()
+        limit = _RECEIVE_SIZE if max_bytes is None else max_bytes
+        if len(self._rest) <= limit:
+            data, self._rest = self._rest, b""
+        else:
+            data, self._rest = self._rest[:limit], self._rest[limit:]
+        return data
+
+    async def receive_packet(self) -> RistPacket:
+        """The next payload, with its sequence, source time, path, flow and how many were lost before it."""
+        packets = await self._next()
+        if not packets:
+            raise trio.EndOfChannel
+        first, rest = packets[0], packets[1:]
+        self._queue.put_back(rest)
+        return first
+
+    async def receive_packets(self) -> list[RistPacket]:
+        """All payloads that are due, at least one."""
+        packets = await self._next()
+        if not packets:
+            raise trio.EndOfChannel
+        return packets
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        self._queue.close()
+        self._runtime.close()
+        await trio.lowlevel.checkpoint()
+
+    def statistics(self) -> RistReceiverStatistics:
+        """A snapshot of the counters."""
+        return receiver_statistics(self._core, shed=self._queue.shed)
+
+    def events(self) -> AsyncGenerator[RistEvent, None]:
+        """What happens from now on, after the most recent of what has happened."""
+        return self._runtime.events.listen()
+
+    async def _next(self) -> list[RistPacket]:
+        if self._runtime.options.connect_timeout is not None and not self._runtime.was_connected:
+            await self._runtime.wait_connected()
+        return await self._queue.get()
+
+
+async def connect_rist_sender(
+    nursery: trio.Nursery, url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+) -> RistSender:
+    """Open a sender whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_sender`."""
+    plan = await prepare(url, options, knobs)
+
+    def make_core() -> Sender:
+        chosen = plan.options.flow_id
+        flow_id = int.from_bytes(plan.entropy(4), "big") & ~1 if chosen is None else chosen
+        return Sender(
+            plan.translator,
+            Settings.of(plan.options),
+            flow_id=flow_id,
+            now=current_micros(),
+            wall_clock_offset=plan.wall_clock_offset,
+            entropy=plan.entropy,
+            remote=plan.remote,
+        )
+
+    runtime = await plan.start(nursery, make_core, media_tick=0.0, queue=None)
+    return RistSender(runtime)
+
+
+async def connect_rist_receiver(
+    nursery: trio.Nursery, url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+) -> RistReceiver:
+    """Open a receiver whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_receiver`."""
+    plan = await prepare(url, options, knobs)
+    queue = PacketQueue[RistPacket](plan.options.delivery_limit)
+
+    def make_core() -> Receiver:
+        return Receiver(
+            plan.translator,
+            Settings.of(plan.options),
+            now=current_micros(),
+            wall_clock_offset=plan.wall_clock_offset,
+            entropy=plan.entropy,
+            remote=plan.remote,
+        )
+
+    runtime = await plan.start(nursery, make_core, media_tick=plan.options.tick, queue=queue)
+    return RistReceiver(runtime, queue)
+
+
+@asynccontextmanager
+async def open_rist_sender(
+    url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+) -> AsyncIterator[RistSender]:
+    """Send media to a RIST receiver.
+
+    ``rist://host:port`` calls a receiver, ``rist://@host:port`` (or ``rist://@:port``) waits for one to call. The
+    URL's query, *options* and the keywords name the same knobs (`RistOptions`); a keyword beats the query, the
+    query beats *options*.
+
+    Leaving the block normally stays until the receiver can no longer ask for repeats; leaving it by an exception
+    closes at once.
+    """
+    async with open_session_nursery() as nursery:
+        sender = await connect_rist_sender(nursery, url, options=options, **knobs)
+        yield sender
+        await sender.aclose()
+
+
+@asynccontextmanager
+async def open_rist_receiver(
+    url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+) -> AsyncIterator[RistReceiver]:
+    """Receive media from a RIST sender.
+
+    ``rist://@host:port`` (or ``rist://@:port``) waits for a sender to call, ``rist://host:port`` calls a sender that
+    listens. For the URL's query, *options* and keywords see `open_rist_sender`.
+    """
+    async with open_session_nursery() as nursery:
+        receiver = await connect_rist_receiver(nursery, url, options=options, **knobs)
+        yield receiver
+        await receiver.aclose()

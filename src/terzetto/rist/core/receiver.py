@@ -46,7 +46,7 @@ class Receiver:
         entropy: EntropySource,
         remote: Address | None = None,
     ) -> None:
-        self._translator = translator
+        self.translator = translator
         self._settings = settings
         self._remote = remote
         self.peer = Peer(
@@ -71,7 +71,7 @@ class Receiver:
 
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
-        for arrival in self._translator.decode(runs, now=now):
+        for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, MediaArrival):
                 self._hear_media(arrival, now)
             else:
@@ -172,8 +172,8 @@ class Receiver:
         flow = ReceiveFlow(
             flow_id,
             self._settings,
-            clock_rate=self._translator.clock_rate,
-            sequence_bits=self._translator.sequence_bits,
+            clock_rate=self.translator.clock_rate,
+            sequence_bits=self.translator.sequence_bits,
             now=now,
         )
         if before is not None:
@@ -231,8 +231,8 @@ class Receiver:
         self._transmits.append(
             Run(
                 address,
-                self._translator.encode_feedback(said),
-                self._translator.feedback_path,
+                self.translator.encode_feedback(said),
+                self.translator.feedback_path,
                 self._local.get(FEEDBACK),
             )
         )
@@ -242,7 +242,7 @@ class Receiver:
         learned = self.peer.association.address(FEEDBACK)
         if learned is not None or self._remote is None:
             return learned
-        return self._translator.feedback_address(self._remote)
+        return self.translator.feedback_address(self._remote)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 

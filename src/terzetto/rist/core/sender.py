@@ -51,7 +51,7 @@ class Sender:
         entropy: EntropySource,
         remote: Address | None = None,
     ) -> None:
-        self._translator = translator
+        self.translator = translator
         self._settings = settings
         self._remote = remote
         self.flow_id = flow_id
@@ -72,6 +72,7 @@ class Sender:
         self._media_rate = RateMeter(MICROS_PER_SECOND)
         self._retry_rate = RateMeter(_RETRY_WINDOW)
         self._wall_clock_offset = wall_clock_offset
+        self._bandwidth = settings.bandwidth
         self._opened = False
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
@@ -99,7 +100,7 @@ class Sender:
         else:
             first = self.history.append(payloads, timestamp=timestamp, now=now)
             self._probe.sent(now)
-        datagrams = self._translator.encode_media(
+        datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
         size = sum(map(len, payloads))
@@ -114,11 +115,24 @@ class Sender:
         if not self._settings.one_way:
             self._say([*self.peer.preamble(), Goodbye(self.flow_id)])
 
+    @property
+    def linger(self) -> Micros:
+        """How long after the last packet a receiver may still ask for repeats."""
+        return self._settings.buffer_max + 2 * self.peer.round_trip.smoothed
+
+    def set_bandwidth(self, bits_per_second: int) -> None:
+        """Change the ceiling for media and repeats together."""
+        self._bandwidth = bits_per_second
+
+    def rates(self, now: Micros) -> tuple[float, float]:
+        """Bits a second of media and of repeats."""
+        return self._media_rate.bits_per_second(now), self._retry_rate.bits_per_second(now)
+
     # -- the grammar of a core -----------------------------------------------------------------------------------
 
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
-        for arrival in self._translator.decode(runs, now=now):
+        for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, FeedbackArrival):
                 self._hear(arrival, now)
 
@@ -191,7 +205,7 @@ class Sender:
         size = 0
         for sequence, packet in chosen:
             size += len(packet.payload)
-            datagrams += self._translator.encode_media(
+            datagrams += self.translator.encode_media(
                 [packet.payload],
                 first_sequence=sequence,
                 timestamp=packet.timestamp,
@@ -206,7 +220,7 @@ class Sender:
     def _room(self, now: Micros) -> int:
         """How many bytes of repeats the bandwidth still has room for, within the meter's window."""
         free = (
-            self._settings.bandwidth
+            self._bandwidth
             - self._media_rate.bits_per_second(now)
             - self._retry_rate.bits_per_second(now)
         )
@@ -246,7 +260,7 @@ class Sender:
             self._probe.stop()
             return
         sequence, packet = newest
-        datagrams = self._translator.encode_media(
+        datagrams = self.translator.encode_media(
             [packet.payload], first_sequence=sequence, timestamp=packet.timestamp, flow_id=self.flow_id
         )
         self.counters.tail_probes += 1
@@ -260,8 +274,8 @@ class Sender:
         self._transmits.append(
             Run(
                 address,
-                self._translator.encode_feedback(said),
-                self._translator.feedback_path,
+                self.translator.encode_feedback(said),
+                self.translator.feedback_path,
                 self._local.get(FEEDBACK),
             )
         )
@@ -270,14 +284,14 @@ class Sender:
         if self._remote is not None:
             return self._remote
         feedback = self.peer.association.address(FEEDBACK)
-        return None if feedback is None else self._translator.media_address(feedback)
+        return None if feedback is None else self.translator.media_address(feedback)
 
     def _report_address(self) -> Address | None:
         if self._remote is not None:
-            return self._translator.feedback_address(self._remote)
+            return self.translator.feedback_address(self._remote)
         return self.peer.association.address(FEEDBACK)
 
     def _timestamp(self, moment: Micros) -> int:
         """*moment* as an RTP timestamp of the wall clock, so that reports and media tell the same time."""
-        ticks = (moment + self._wall_clock_offset) * self._translator.clock_rate // MICROS_PER_SECOND
+        ticks = (moment + self._wall_clock_offset) * self.translator.clock_rate // MICROS_PER_SECOND
         return ticks & 0xFFFF_FFFF

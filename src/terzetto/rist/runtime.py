@@ -1,0 +1,220 @@
+"""From a URL to a running session: what senders and receivers share on their way to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import attrs
+import trio
+
+from terzetto.driver.delivery import EventHub, PacketQueue
+from terzetto.driver.session import Session, SessionPath
+from terzetto.errors import InvalidUrl, PeerTimedOut, UnsupportedOperation, WrongProtocol
+from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions, Trouble
+from terzetto.net.network import Network, current_network
+from terzetto.net.ports import open_port_pair
+from terzetto.primitives.datagrams import Address
+from terzetto.primitives.time import Micros
+from terzetto.rist.core.profile import Translator
+from terzetto.rist.core.receiver import Receiver
+from terzetto.rist.core.sender import Sender
+from terzetto.rist.core.simple import SimpleTranslator
+from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
+from terzetto.rist.options import RistKnobs, RistOptions
+from terzetto.rist.url import options_from_url
+from terzetto.url import EndpointUrl, parse_url
+
+__all__ = ["Plan", "Runtime", "prepare"]
+
+CoreT = TypeVar("CoreT", Sender, Receiver)
+
+
+class Runtime(Generic[CoreT]):
+    """A running session: its core, its pump, and what became of reaching the peer."""
+
+    def __init__(
+        self,
+        core: CoreT,
+        endpoints: list[DatagramEndpoint],
+        plan: Plan,
+        *,
+        media_tick: float,
+        queue: PacketQueue[RistPacket] | None,
+    ) -> None:
+        self.core = core
+        self.options = plan.options
+        self.events: EventHub[RistEvent] = EventHub()
+        self._plan = plan
+        self._queue = queue
+        self._endpoints = endpoints
+        self._connected = trio.Event()
+        self._troubles: dict[str, Trouble] = {}
+        self.is_closed = False
+        ticks = [media_tick] + [0.0] * (len(endpoints) - 1)
+        self.session: Session[RistEvent] = Session(
+            core,
+            [SessionPath(endpoint, tick) for endpoint, tick in zip(endpoints, ticks, strict=True)],
+            deliver=self._deliver,
+            complain=self._complain,
+        )
+
+    @property
+    def local_address(self) -> Address:
+        """The address of the media endpoint."""
+        return self._endpoints[0].local_address
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether a peer has ever answered."""
+        return self._connected.is_set()
+
+    async def wait_connected(self) -> None:
+        """Wait for the first answer, for ``connect_timeout`` at most."""
+        timeout = self.options.connect_timeout
+        with trio.move_on_after(timeout if timeout is not None else float("inf")):
+            await self._connected.wait()
+            return
+        if self.is_closed:
+            raise trio.ClosedResourceError
+        raise self._why_not(timeout or 0.0)
+
+    def close(self) -> None:
+        """End the session's tasks, close its sockets, end its events."""
+        self.is_closed = True
+        self.session.stop()
+        self.events.close()
+        if self._queue is not None:
+            self._queue.close()
+        self._connected.set()
+
+    def _deliver(self, events: list[RistEvent]) -> None:
+        for event in events:
+            if type(event) is PacketsReady:
+                if self._queue is not None:
+                    self._queue.put(event.packets)
+                continue
+            if type(event) is PeerConnected:
+                self._connected.set()
+            self.events.publish(event)
+
+    def _complain(self, trouble: Trouble) -> None:
+        if trouble.kind not in self._troubles:
+            self.events.publish(NetworkTrouble(trouble.peer, trouble.kind, trouble.text))
+        self._troubles[trouble.kind] = trouble
+
+    def _why_not(self, timeout: float) -> PeerTimedOut | WrongProtocol:
+        """The most helpful thing to say about a peer that never answered."""
+        target = self._plan.url
+        heard = [reason for reason in self.core.translator.dropped if "RIST Main" in reason or "not RIST" in reason]
+        heard += [reason for reason in self.core.translator.dropped if "SRT" in reason]
+        if heard:
+            return WrongProtocol(
+                f"no RIST session with {target} in {timeout:g} s, but something else was heard: {heard[0]}",
+                hint="check the protocol, and the profile (?profile=simple|main|advanced), at both ends",
+            )
+        if "refused" in self._troubles:
+            return PeerTimedOut(
+                f"nobody listens at {target}: the host says the port is closed",
+                hint="start the other end first, and mind that RIST Simple needs an even port and the one above it",
+            )
+        if self._troubles:
+            trouble = next(iter(self._troubles.values()))
+            return PeerTimedOut(f"{target} cannot be reached: {trouble.text}", hint="check the address and the route")
+        if target.listen:
+            return PeerTimedOut(
+                f"nobody called {target} in {timeout:g} s",
+                hint="check that the other end calls this host and port, and that UDP passes the firewalls",
+            )
+        return PeerTimedOut(
+            f"{target} did not answer in {timeout:g} s",
+            hint="check that the other end listens there with the same profile, and that UDP passes the firewalls",
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Everything that is decided before a socket is opened."""
+
+    url: EndpointUrl
+    options: RistOptions
+    network: Network
+    translator: Translator
+    local: Address
+    family: int
+    remote: Address | None
+    wall_clock_offset: Micros
+
+    def entropy(self, size: int) -> bytes:
+        """Random bytes of the network we are on."""
+        return self.network.entropy(size)
+
+    async def start(
+        self,
+        nursery: trio.Nursery,
+        make_core: Callable[[], CoreT],
+        *,
+        media_tick: float,
+        queue: PacketQueue[RistPacket] | None,
+    ) -> Runtime[CoreT]:
+        """Open the endpoints and start the session in *nursery*."""
+        options = self.options
+        endpoints = list(
+            await open_port_pair(
+                self.network,
+                EndpointOptions(
+                    local=self.local,
+                    family=self.family,
+                    interface=options.interface,
+                    ttl=options.ttl,
+                    tos=options.tos,
+                    sources=(options.source,) if options.source else (),
+                ),
+            )
+        )
+        try:
+            runtime = Runtime(make_core(), endpoints, self, media_tick=media_tick, queue=queue)
+            await nursery.start(runtime.session.run)
+        except BaseException:
+            for endpoint in endpoints:
+                endpoint.close()
+            raise
+        return runtime
+
+
+async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Plan:
+    """Read the URL, check the options, look up the host."""
+    parsed = parse_url(url)
+    if parsed.scheme != "rist":
+        raise InvalidUrl(f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen")
+    chosen = options_from_url(parsed, options, knobs)
+    if chosen.profile != "simple":
+        raise UnsupportedOperation(
+            f"the {chosen.profile} profile is not there yet", hint="use profile=simple"
+        )
+    if parsed.port % 2:
+        raise InvalidUrl(
+            f"port {parsed.port} is odd",
+            hint=f"RIST Simple sends media to an even port and reports to the one above: use {parsed.port - 1}",
+        )
+    network = current_network()
+    remote: Address | None = None
+    if parsed.listen:
+        local = Address(parsed.host, parsed.port)
+        if parsed.host:
+            local = (await network.resolve(parsed.host, parsed.port))[0]
+        family = 6 if local.is_ipv6 else 4
+    else:
+        remote = (await network.resolve(parsed.host, parsed.port))[0]
+        local = Address("", chosen.local_port)
+        family = 6 if remote.is_ipv6 else 4
+    return Plan(
+        url=parsed,
+        options=chosen,
+        network=network,
+        translator=SimpleTranslator(payload_type=chosen.rtp_ptype, nack_type=chosen.nack_type),
+        local=local,
+        family=family,
+        remote=remote,
+        wall_clock_offset=network.wall_clock_offset(),
+    )
