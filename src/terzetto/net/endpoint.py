@@ -17,7 +17,23 @@ import trio
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 
-__all__ = ["Address", "Buffer", "DatagramEndpoint", "EndpointOptions", "EndpointStatistics", "Run", "Trouble"]
+__all__ = [
+    "Address",
+    "Buffer",
+    "DatagramEndpoint",
+    "EndpointOptions",
+    "EndpointStatistics",
+    "Run",
+    "SmallBufferWarning",
+    "Trouble",
+]
+
+
+class SmallBufferWarning(RuntimeWarning):
+    """The kernel grants a socket less memory than asked, so bursts may be lost inside this machine.
+
+    Said once in a process; the message names the setting to raise.
+    """
 
 
 @attrs.frozen(kw_only=True)

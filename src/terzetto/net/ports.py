@@ -1,0 +1,85 @@
+"""Two neighbouring ports, an even one for RTP and the odd one above it for RTCP."""
+
+from __future__ import annotations
+
+import attrs
+
+from terzetto.errors import AddressInUse, InvalidOption
+from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions
+from terzetto.net.network import Network
+
+__all__ = ["open_port_pair"]
+
+# Half of all ephemeral ports are even and most neighbours are free, so that one in two or better succeeds;
+# thirty-two failures mean that the machine is full, not that we were unlucky.
+_TRIES = 32
+
+
+async def open_port_pair(
+    network: Network, options: EndpointOptions
+) -> tuple[DatagramEndpoint, DatagramEndpoint]:
+    """Bind an even port and the odd one above it, both on the host of ``options.local``.
+
+    Port 0 finds a free pair. Raises `InvalidOption` for an odd port, `AddressInUse` naming the port that was
+    taken, and whatever else the network has to say.
+    """
+    port = options.local.port
+    if port % 2:
+        raise InvalidOption(
+            f"port {port} is odd, and a pair of ports begins with an even one",
+            hint=f"use {port - 1} or {port + 1}",
+        )
+    if port:
+        return await _open_both(network, options)
+    return await _find_pair(network, options)
+
+
+async def _open_both(network: Network, options: EndpointOptions) -> tuple[DatagramEndpoint, DatagramEndpoint]:
+    port = options.local.port
+    try:
+        even = await network.open_datagram_endpoint(options)
+    except AddressInUse as exc:
+        raise _taken(port, port, exc) from exc
+    try:
+        odd = await network.open_datagram_endpoint(_at_port(options, port + 1))
+    except AddressInUse as exc:
+        even.close()
+        raise _taken(port + 1, port, exc) from exc
+    except BaseException:
+        even.close()
+        raise
+    return even, odd
+
+
+async def _find_pair(network: Network, options: EndpointOptions) -> tuple[DatagramEndpoint, DatagramEndpoint]:
+    # What does not fit stays open until the search is over, or the same port might be offered again and again.
+    unfit: list[DatagramEndpoint] = []
+    try:
+        for _ in range(_TRIES):
+            first = await network.open_datagram_endpoint(options)
+            unfit.append(first)
+            port = first.local_address.port
+            try:
+                second = await network.open_datagram_endpoint(_at_port(options, port ^ 1))
+            except AddressInUse:
+                continue
+            unfit.pop()
+            return (second, first) if port % 2 else (first, second)
+    finally:
+        for endpoint in unfit:
+            endpoint.close()
+    raise AddressInUse(
+        f"no even port with a free neighbour was found in {_TRIES} tries",
+        hint="name a port that is known to be free",
+    )
+
+
+def _at_port(options: EndpointOptions, port: int) -> EndpointOptions:
+    return attrs.evolve(options, local=Address(options.local.host, port))
+
+
+def _taken(port: int, even: int, exc: AddressInUse) -> AddressInUse:
+    which = "even" if port == even else "odd"
+    return AddressInUse(
+        f"port {port}, the {which} one of the pair {even} and {even + 1}, is in use", hint=exc.hint
+    )
