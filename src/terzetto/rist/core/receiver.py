@@ -60,7 +60,7 @@ class Receiver:
         self._wall_clock_offset = wall_clock_offset
         self._schedule = ReportSchedule(settings.report_interval, now=now)
         self._return = TokenBucket(
-            rate=max(settings.return_bandwidth // 8, 1), capacity=max(settings.return_bandwidth // 8, 1500)
+            max(settings.return_bandwidth // 8, 1), max(settings.return_bandwidth // 8, 1500), now=now
         )
         self._flow_is_idle = True
         self._local: dict[int, str | None] = {}

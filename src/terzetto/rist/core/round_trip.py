@@ -38,17 +38,18 @@ class RoundTrip:
     @property
     def smoothed(self) -> Micros:
         """The smoothed round trip, or the initial guess before any sample."""
-        return self._estimator.smoothed if self._estimator.samples else self._initial
+        smoothed = self._estimator.smoothed
+        return self._initial if smoothed is None else smoothed
 
     @property
     def last(self) -> Micros:
         """The latest sample, or the initial guess."""
-        return self._estimator.last if self._estimator.samples else self._initial
+        return self._initial if self._estimator.last is None else self._estimator.last
 
     @property
     def is_measured(self) -> bool:
         """Whether there is any sample yet."""
-        return self._estimator.samples > 0
+        return self._estimator.smoothed is not None
 
     def may_ask(self) -> bool:
         """Whether an echo request makes sense now."""
@@ -81,7 +82,7 @@ class RoundTrip:
     def _sample(self, sample: Micros) -> bool:
         if sample < 0:
             return False
-        self._estimator.sample(sample)
+        self._estimator.add(sample)
         return True
 
 

@@ -126,7 +126,7 @@ class Sender:
 
     def rates(self, now: Micros) -> tuple[float, float]:
         """Bits a second of media and of repeats."""
-        return self._media_rate.bits_per_second(now), self._retry_rate.bits_per_second(now)
+        return 8 * self._media_rate.per_second(now), 8 * self._retry_rate.per_second(now)
 
     # -- the grammar of a core -----------------------------------------------------------------------------------
 
@@ -219,11 +219,7 @@ class Sender:
 
     def _room(self, now: Micros) -> int:
         """How many bytes of repeats the bandwidth still has room for, within the meter's window."""
-        free = (
-            self._bandwidth
-            - self._media_rate.bits_per_second(now)
-            - self._retry_rate.bits_per_second(now)
-        )
+        free = self._bandwidth - sum(self.rates(now))
         return max(0, int(free * _RETRY_WINDOW // (8 * MICROS_PER_SECOND)))
 
     def _check_tail(self, report: ReceptionReport) -> None:
