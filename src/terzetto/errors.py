@@ -52,6 +52,7 @@ __all__ = [
     "WrongProtocol",
 ]
 
+
 class TerzettoError(Exception):
     """Anything this package raises on purpose.
 

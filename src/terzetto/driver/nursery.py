@@ -41,9 +41,7 @@ def _chosen(group: BaseExceptionGroup[BaseException], from_block: BaseException 
     if not causes:
         # All of it is the cancellation of a scope around us, which any one of them carries outward.
         return leaves[0]
-    if from_block is not None and any(cause is from_block for cause in causes):
-        chosen = from_block
-    elif isinstance(from_block, BaseExceptionGroup) and not isinstance(from_block, trio.Cancelled):
+    if (from_block is not None and any(cause is from_block for cause in causes)) or (isinstance(from_block, BaseExceptionGroup) and not isinstance(from_block, trio.Cancelled)):
         chosen = from_block
     else:
         chosen = causes[0]

@@ -150,9 +150,7 @@ class RistSender(trio.abc.SendStream):
 
     def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
         now = current_micros()
-        self._core.send(
-            payloads, now=now, source_time=None if source_time is None else micros(source_time)
-        )
+        self._core.send(payloads, now=now, source_time=None if source_time is None else micros(source_time))
         self._last_sent = now / 1e6
         self._session.drain()
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import attrs
 
 from terzetto.errors import InvalidOption
 
-__all__ = ["CongestionControl", "Profile", "RistOptions", "TimingMode"]
+__all__ = ["CongestionControl", "Profile", "RistKnobs", "RistOptions", "TimingMode"]
 
 Profile: TypeAlias = Literal["simple", "main", "advanced"]
 
@@ -68,7 +68,9 @@ def _one_of(*allowed: object) -> _Check:
 
 def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if len(value.encode()) > MAX_CNAME:
-        raise InvalidOption(f"{attribute.name} has {len(value.encode())} bytes, must have at most {MAX_CNAME}")
+        raise InvalidOption(
+            f"{attribute.name} has {len(value.encode())} bytes, must have at most {MAX_CNAME}"
+        )
 
 
 # libRIST keeps names in 128-byte strings and cuts longer ones off.
@@ -180,3 +182,40 @@ class RistOptions:
                 f"local_port is {self.local_port}, must be even in the Simple profile",
                 hint=f"media takes the even port and reports the odd one above: use {self.local_port - 1}",
             )
+
+
+class RistKnobs(TypedDict, total=False):
+    """The same knobs as keywords of ``open_rist_sender`` and its siblings; see `RistOptions` for each."""
+
+    profile: Profile
+    buffer: float
+    """Sets ``buffer_min`` and ``buffer_max`` alike."""
+    buffer_min: float
+    buffer_max: float
+    reorder_buffer: float
+    rtt_min: float
+    rtt_max: float
+    rtt_multiplier: int
+    min_retries: int
+    max_retries: int
+    bandwidth: int
+    return_bandwidth: int
+    congestion_control: CongestionControl
+    timing_mode: TimingMode
+    nack_type: Literal["range", "bitmask"]
+    one_way: bool
+    fast_start: bool
+    cname: str
+    session_timeout: float
+    connect_timeout: float | None
+    keepalive_interval: float
+    payload_size: int
+    rtp_ptype: int
+    flow_id: int | None
+    interface: str | None
+    ttl: int | None
+    tos: int | None
+    source: str | None
+    local_port: int
+    tick: float
+    delivery_limit: int

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 import attrs
 import trio
+from terzetto.rist.url import options_from_url
+from terzetto.url import EndpointUrl, parse_url
 
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
@@ -22,8 +24,6 @@ from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.simple import SimpleTranslator
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
-from terzetto.rist.url import options_from_url
-from terzetto.url import EndpointUrl, parse_url
 
 __all__ = ["Plan", "Runtime", "prepare"]
 
@@ -106,7 +106,9 @@ class Runtime(Generic[CoreT]):
     def _why_not(self, timeout: float) -> PeerTimedOut | WrongProtocol:
         """The most helpful thing to say about a peer that never answered."""
         target = self._plan.url
-        heard = [reason for reason in self.core.translator.dropped if "RIST Main" in reason or "not RIST" in reason]
+        heard = [
+            reason for reason in self.core.translator.dropped if "RIST Main" in reason or "not RIST" in reason
+        ]
         heard += [reason for reason in self.core.translator.dropped if "SRT" in reason]
         if heard:
             return WrongProtocol(
@@ -120,7 +122,9 @@ class Runtime(Generic[CoreT]):
             )
         if self._troubles:
             trouble = next(iter(self._troubles.values()))
-            return PeerTimedOut(f"{target} cannot be reached: {trouble.text}", hint="check the address and the route")
+            return PeerTimedOut(
+                f"{target} cannot be reached: {trouble.text}", hint="check the address and the route"
+            )
         if target.listen:
             return PeerTimedOut(
                 f"nobody called {target} in {timeout:g} s",
@@ -186,7 +190,9 @@ async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Pl
     """Read the URL, check the options, look up the host."""
     parsed = parse_url(url)
     if parsed.scheme != "rist":
-        raise InvalidUrl(f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen")
+        raise InvalidUrl(
+            f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen"
+        )
     chosen = options_from_url(parsed, options, knobs)
     if chosen.profile != "simple":
         raise UnsupportedOperation(

@@ -277,9 +277,7 @@ class ReceiveFlow:
                 self._sizer.note_lost(lost_before)
                 self._missing.forget(range(sequence - lost_before, sequence))
             packets.append(
-                RistPacket(
-                    slot.payload, sequence, slot.source_time / 1e6, flow_id, slot.path, lost_before
-                )
+                RistPacket(slot.payload, sequence, slot.source_time / 1e6, flow_id, slot.path, lost_before)
             )
         counters.delivered += len(packets)
         counters.note_buffer_time(now - released[-1].slot.deadline + self._sizer.current)
@@ -330,4 +328,3 @@ class ReceiveFlow:
     def last_arrival(self) -> Micros:
         """When the flow was last heard."""
         return self._newest_arrival
-

@@ -134,9 +134,7 @@ class Receiver:
             self._flow_is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
         peer.counters.media_received += len(arrival.packets)
-        flow.insert(
-            arrival.packets, path=arrival.path, arrival=now, round_trip=self.peer.round_trip.smoothed
-        )
+        flow.insert(arrival.packets, path=arrival.path, arrival=now, round_trip=self.peer.round_trip.smoothed)
 
     def _hear_feedback(self, arrival: FeedbackArrival, now: Micros) -> None:
         peer = self.peer

@@ -96,9 +96,7 @@ def _heard_extended(report: ExtendedReport) -> list[say.Feedback]:
             said.append(say.ReceiverTime(report.ssrc, block.ntp))
         elif isinstance(block, DelaySinceLastReceiverReport):
             said += [
-                say.ReceiverTimeAnswer(
-                    report.ssrc, delay.ssrc, delay.last_rr, delay.delay_since_last_rr
-                )
+                say.ReceiverTimeAnswer(report.ssrc, delay.ssrc, delay.last_rr, delay.delay_since_last_rr)
                 for delay in block.delays[:1]
             ]
     return said

@@ -66,6 +66,10 @@ def _named(datagram: Buffer) -> str | None:
         kind = bytes(datagram[2:4])
         if kind in (b"\x88\xb6", b"\x88\xb5", b"\x08\x00", b"\x88\x8e", b"\xcc\xe0"):
             return "RIST Main profile (GRE)"
-    if len(datagram) >= 16 and (first == 0x80 or first & VERSION_MASK == 0) and bytes(datagram[12:16]) == bytes(4):
+    if (
+        len(datagram) >= 16
+        and (first == 0x80 or first & VERSION_MASK == 0)
+        and bytes(datagram[12:16]) == bytes(4)
+    ):
         return "SRT handshake"
     return None

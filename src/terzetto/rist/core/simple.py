@@ -18,7 +18,18 @@ __all__ = ["SimpleTranslator"]
 _MPEG_TS_CLOCK: Final = 90_000
 
 # The clocks of the static payload types that are not 90 kHz; whatever else comes counts in 90 kHz.
-_CLOCKS: Final = {0: 8000, 3: 8000, 4: 8000, 5: 8000, 6: 16_000, 7: 8000, 8: 8000, 9: 8000, 10: 44_100, 11: 44_100}
+_CLOCKS: Final = {
+    0: 8000,
+    3: 8000,
+    4: 8000,
+    5: 8000,
+    6: 16_000,
+    7: 8000,
+    8: 8000,
+    9: 8000,
+    10: 44_100,
+    11: 44_100,
+}
 
 
 class SimpleTranslator:
