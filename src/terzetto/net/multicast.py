@@ -26,7 +26,7 @@ _ANY: Final = bytes(4)
 
 
 def send_multicast_by(sock: socket.socket, interface: str) -> int:
-    """Send multicast by *interface* (a name or an address); its index, or 0 where only its address is known."""
+    """Send multicast by *interface* (name or address); its index, or 0 where only the address is known."""
     index, address = _index_and_address(interface)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _INDEX.pack(index))

@@ -35,7 +35,7 @@ _warned_of_small_buffers: Final[set[str]] = set()
 
 
 def open_socket(options: EndpointOptions) -> socket.socket:
-    """Open and bind a non-blocking socket as *options* say; raises one of our errors, and leaves nothing open."""
+    """Open and bind a non-blocking socket as *options* say; failing, it leaves nothing open."""
     sock = _create(options)
     try:
         sock.setblocking(False)
@@ -120,8 +120,8 @@ def _size_buffer(sock: socket.socket, word: str, asked: int, option: int, force:
     _warned_of_small_buffers.add(word)
     remedy = f"raise it with: sysctl -w net.core.{sysctl}={asked}" if IS_LINUX else "raise the system's limit"
     warnings.warn(
-        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may be lost "
-        f"inside this machine; {remedy}",
+        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may be "
+        f"lost inside this machine; {remedy}",
         SmallBufferWarning,
         stacklevel=2,
     )
@@ -165,7 +165,8 @@ def _choose_interface(sock: socket.socket, options: EndpointOptions) -> None:
     index = send_multicast_by(sock, options.interface)
     if not IS_LINUX or not index:
         return
-    # Not SO_BINDTODEVICE: that would also deafen us to what comes in elsewhere, and needs privileges on old kernels.
+    # Not SO_BINDTODEVICE: that would also deafen us to what comes in elsewhere, and needs privileges on old
+    # kernels.
     with suppress(OSError):
         if speaks_ipv4(sock):
             sock.setsockopt(linux.SOL_IP, linux.IP_UNICAST_IF, _NETWORK_ORDER.pack(index))
