@@ -1,10 +1,10 @@
 """recvmmsg and sendmmsg, many datagrams in one system call, which Python's ``socket`` does not offer.
 
 The kernel works on an array of message headers. We keep that array in a block of memory that ``struct`` can
-read and restore at once, because a ctypes attribute per field and packet costs more than the system call does.
+read and restore at once: a ctypes attribute per field and packet costs more than the system call does.
 
 The memory is not one endpoint's: a call is over, and all it brought copied out, before anything else can run.
-So endpoints take an area from a shelf and put it back, and a hundred of them do with one (one for each thread).
+So endpoints take an area from a shelf and put it back, and a hundred of them do with one (per thread).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 # A flood must not hold the event loop: what is beyond these (and the last system call's worth) waits for the
-# next call. 512 datagrams are a second and a half of a television channel and about a millisecond of our time.
+# next call. 512 datagrams are half a second of a television channel and half a millisecond of our time.
 DATAGRAMS_AT_ONCE: Final = 512
 BYTES_AT_ONCE: Final = 1 << 20
 

@@ -35,7 +35,7 @@ _GSO_REFUSALS: Final = frozenset(
     {errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 )
 
-# Joining two costs what sending two with sendmmsg does (measured: 2.5 us a datagram); three are cheaper joined.
+# Joining two costs what sending two with sendmmsg does (measured: 2.5 us each); three are cheaper joined.
 _TOO_FEW_TO_JOIN: Final = 2
 
 # How often one datagram is offered again after an error that was (or may have been) about an earlier one.
@@ -101,6 +101,8 @@ class Sender:
         source: tuple[ControlMessage, ...] = ()
         if run.local is not None and run.local != self._bound_host:
             source = source_control(run.local, self._family)
+        if len(datagrams) == 1 and self._send_only(datagrams[0], source, target):
+            return 1
         sizes = list(map(len, datagrams))
         count = len(sizes)
         done = attempt = 0
@@ -138,6 +140,17 @@ class Sender:
                     self._gso_below = min(self._gso_below, sizes[done])
             done, attempt = end, 0
         return done
+
+    def _send_only(self, datagram: Buffer, source: Sequence[ControlMessage], target: SockAddr) -> bool:
+        """The short way for a run of one; where anything is odd, False, and the long way tries it again."""
+        try:
+            self._shoot(datagram, source, target)
+        except OSError:
+            return False
+        self.calls += 1
+        self.datagrams += 1
+        self.octets += len(datagram)
+        return True
 
     def _next_shot(self, sizes: Sequence[int], start: int, *, may_join: bool) -> tuple[int, bool]:
         """Where the next system call's datagrams end, and whether they leave joined."""

@@ -120,8 +120,8 @@ def _size_buffer(sock: socket.socket, word: str, asked: int, option: int, force:
     _warned_of_small_buffers.add(word)
     remedy = f"raise it with: sysctl -w net.core.{sysctl}={asked}" if IS_LINUX else "raise the system's limit"
     warnings.warn(
-        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may be "
-        f"lost inside this machine; {remedy}",
+        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may "
+        f"be lost inside this machine; {remedy}",
         SmallBufferWarning,
         stacklevel=2,
     )
