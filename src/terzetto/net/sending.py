@@ -79,6 +79,7 @@ class Sender:
         self._troubles = troubles
         self._mmsg = mmsg
         self._bound_host = bound_host
+        self._chooses_source = hasattr(sock, "sendmsg")  # Windows' Python lacks it; the system chooses there
         # Datagrams of this size and more are not joined: 0 when the kernel has no GSO, and lowered when it
         # refuses a size that it takes in single datagrams (they are larger than the interface's MTU).
         self._gso_below = GSO_BYTES if gso else 0
@@ -99,7 +100,7 @@ class Sender:
         datagrams = run.datagrams
         target = sockaddr_of(run.peer, self._family)
         source: tuple[ControlMessage, ...] = ()
-        if run.local is not None and run.local != self._bound_host:
+        if run.local is not None and run.local != self._bound_host and self._chooses_source:
             source = source_control(run.local, self._family)
         if len(datagrams) == 1 and self._send_only(datagrams[0], source, target):
             return 1
@@ -128,7 +129,8 @@ class Sender:
                 if self._is_stale(attempt):
                     continue
                 self._troubles.note(run.peer, exc.errno or 0, f"a datagram of {sizes[done]} bytes")
-                forget_zones()
+                if "%" in run.peer.host:
+                    forget_zones()
                 if not joined:
                     end = done + 1  # sendmmsg complains about its first datagram alone
             else:

@@ -36,7 +36,12 @@ _warned_of_small_buffers: Final[set[str]] = set()
 
 def open_socket(options: EndpointOptions) -> socket.socket:
     """Open and bind a non-blocking socket as *options* say; failing, it leaves nothing open."""
-    sock = _create(options)
+    try:
+        sock = _create(options)
+    except WorldError:
+        raise
+    except OSError as exc:
+        raise _explained(exc, options) from exc
     try:
         sock.setblocking(False)
         _size_buffers(sock, options)
@@ -52,8 +57,10 @@ def open_socket(options: EndpointOptions) -> socket.socket:
         if is_wildcard(options):
             _ask_for_destinations(sock)
         join_groups(sock, options)
-    except BaseException:
+    except BaseException as exc:
         sock.close()
+        if isinstance(exc, OSError) and not isinstance(exc, WorldError):
+            raise _explained(exc, options) from exc
         raise
     return sock
 
@@ -207,10 +214,7 @@ def _bind(sock: socket.socket, options: EndpointOptions) -> None:
     bare, scope = split_zone(host)
     if not 0 <= local.port <= 65535:
         raise InvalidOption(f"port {local.port} is not within 0..65535")
-    try:
-        sock.bind((bare, local.port) if sock.family == socket.AF_INET else (bare, local.port, 0, scope))
-    except OSError as exc:
-        raise _explained(exc, options) from exc
+    sock.bind((bare, local.port) if sock.family == socket.AF_INET else (bare, local.port, 0, scope))
 
 
 def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
@@ -223,6 +227,14 @@ def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
             f"{where} is in use by another socket",
             hint=f"choose another port, or find the other program with: ss -lunp 'sport = :{local.port}'",
         )
+    if exc.errno in (errno.EMFILE, errno.ENFILE):
+        return PermissionRefused(
+            "the system grants no further open files", hint="raise the limit with: ulimit -n"
+        )
+    if exc.errno == errno.EINVAL and local.host.startswith("fe80:") and "%" not in local.host:
+        return NoRoute(
+            f"{local.host} is link-local and could be on any interface", hint=f"write {local.host}%interface"
+        )
     if exc.errno in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.EINVAL):
         return NoRoute(
             f"{local.host} is not an address of this machine",
@@ -233,4 +245,4 @@ def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
             f"the system does not let this user bind {where}",
             hint="ports below 1024 need privileges (CAP_NET_BIND_SERVICE); choose a higher one",
         )
-    return NoRoute(f"cannot bind {where}: {exc.strerror}")
+    return NoRoute(f"cannot open a socket on {where}: {exc.strerror}")

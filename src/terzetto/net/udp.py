@@ -68,6 +68,7 @@ class UdpEndpoint(DatagramEndpoint):
         )
         self._closed = False
         self._is_waiting = False
+        self._calls_when_polled = 0  # who has sent nothing since need not ask the kernel for complaints
 
     @property
     def local_address(self) -> Address:
@@ -128,6 +129,9 @@ class UdpEndpoint(DatagramEndpoint):
         """What the network has said about our datagrams since the last call; the newest 64."""
         if self._closed:
             raise trio.ClosedResourceError
+        if self._sender.calls != self._calls_when_polled:
+            self._calls_when_polled = self._sender.calls
+            self._troubles.drain_queue()
         return self._troubles.poll()
 
     def statistics(self) -> EndpointStatistics:
