@@ -1,7 +1,7 @@
 """Between `Address` and the two forms that sockets speak: Python's tuples and the kernel's ``sockaddr``.
 
-One peer sends all the packets, so each translation is made once and remembered; the memories are bounded, since
-strangers choose what fills them.
+One peer sends all the packets, so each translation is made once and remembered; the memories are bounded,
+since strangers choose what fills them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def is_multicast(host: str) -> bool:
 
 
 def unmapped(packed: bytes) -> str:
-    """The text of a packed IPv4 or IPv6 address; an IPv4 address that a two-family socket shows as IPv6 is IPv4."""
+    """The text of a packed address; IPv4 that a socket of both families shows as IPv6 is IPv4 again."""
     if len(packed) == 16:
         if packed[:12] == _MAPPED_PREFIX:
             return socket.inet_ntop(socket.AF_INET, packed[12:])

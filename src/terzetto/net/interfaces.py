@@ -29,7 +29,7 @@ def interface_index(name_or_address: str) -> int:
     if name is None:
         known = ", ".join(sorted(name for _, name in socket.if_nameindex()))
         raise InvalidOption(
-            f"interface {name_or_address!r} is neither the name nor an address of an interface of this machine",
+            f"interface {name_or_address!r} is neither the name nor an address of one on this machine",
             hint=f"it has {known}",
         )
     return socket.if_nametoindex(name)

@@ -1,10 +1,10 @@
 """recvmmsg and sendmmsg, many datagrams in one system call, which Python's ``socket`` does not offer.
 
-The kernel works on an array of message headers. We keep that array in a block of memory that ``struct`` can read
-and restore at once, because a ctypes attribute per field and packet costs more than the system call does.
+The kernel works on an array of message headers. We keep that array in a block of memory that ``struct`` can
+read and restore at once: a ctypes attribute per field and packet costs more than the system call does.
 
-The memory is not one endpoint's: a call is over, and all it brought copied out, before anything else can run. So
-endpoints take an area from a shelf and put it back, and a hundred of them do with one (one for each thread).
+The memory is not one endpoint's: a call is over, and all it brought copied out, before anything else can run.
+So endpoints take an area from a shelf and put it back, and a hundred of them do with one (per thread).
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class ReceiveArea:
         return RESULT.iter_unpack(self.headers[: count * _HEADER_SIZE])
 
     def reset(self, count: int) -> None:
-        """Make *count* slots ready again; the kernel has written the lengths it used over the room there is."""
+        """Make *count* slots ready again; the kernel wrote the lengths it used over the room there is."""
         self.headers[: count * _HEADER_SIZE] = self._pristine[count]
 
 
@@ -191,7 +191,10 @@ class SendArea:
         self._layout = (-1, -1)
 
     def send(self, fd: int, datagrams: Sequence[Buffer], name: bytes, control: bytes) -> int:
-        """Send the first of at most `SEND_SLOTS` *datagrams*; how many went. Raises `OSError` about the first one."""
+        """Send the first of at most `SEND_SLOTS` *datagrams*; how many went.
+
+        Raises `OSError`, which is about the first one.
+        """
         self._lay_out(len(name), len(control))
         self._meta[: len(name)] = name
         self._meta[NAME_SIZE : NAME_SIZE + len(control)] = control

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -22,17 +23,18 @@ _MREQN: Final = struct.Struct("@4s4si")  # struct ip_mreqn: group, address, inte
 _MREQ6: Final = struct.Struct("@16sI")  # struct ipv6_mreq: group, interface
 _SOURCE_REQ: Final = struct.Struct("@I0N128s128s")  # struct group_source_req: interface, group, source
 
+_WINDOWS_INDEX: Final = struct.Struct("!I")  # an address within 0.0.0.0/8 that means an interface
+
 _ANY: Final = bytes(4)
 
 
 def send_multicast_by(sock: socket.socket, interface: str) -> int:
-    """Send multicast by *interface* (a name or an address); its index, or 0 where only its address is known."""
+    """Send multicast by *interface* (name or address); its index, or 0 where only the address is known."""
     index, address = _index_and_address(interface)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _INDEX.pack(index))
     if sock.family == socket.AF_INET:
-        value = _MREQN.pack(_ANY, address, index) if index and IS_LINUX else address
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, value)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _mreqn(b"", index, address))
     return index
 
 
@@ -41,11 +43,9 @@ def join_groups(sock: socket.socket, options: EndpointOptions) -> None:
     groups = list(options.groups)
     if is_multicast(options.local.host) and options.local.host not in groups:
         groups.append(options.local.host)
+    _hear_own_groups_only(sock)
     if options.sources and not groups:
         raise InvalidOption("sources name whom to hear in a multicast group, and no group is given")
-    if not groups:
-        return
-    _hear_own_groups_only(sock)
     for group in groups:
         bare, index = split_zone(group)
         if not is_multicast(bare):
@@ -68,7 +68,7 @@ def join_groups(sock: socket.socket, options: EndpointOptions) -> None:
 
 
 def _hear_own_groups_only(sock: socket.socket) -> None:
-    """Linux by default hands a socket what any process of the machine has joined."""
+    """Not, as Linux would by default, those that any process of the machine has joined."""
     if not IS_LINUX:
         return
     with suppress(OSError):
@@ -84,8 +84,16 @@ def _join(sock: socket.socket, group: str, index: int, address: bytes) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, _MREQ6.pack(packed, index))
         return
     packed = socket.inet_pton(socket.AF_INET, group)
-    membership = _MREQN.pack(packed, address, index) if index and IS_LINUX else packed + address
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _mreqn(packed, index, address))
+
+
+def _mreqn(group: bytes, index: int, address: bytes) -> bytes:
+    """*group* (or none) on an interface, as the IPv4 options of this platform want it."""
+    if not index:
+        return group + address
+    if sys.platform == "win32":
+        return group + _WINDOWS_INDEX.pack(index)
+    return _MREQN.pack(group or _ANY, _ANY, index)
 
 
 def _join_source(sock: socket.socket, group: str, source: str, index: int, address: bytes) -> None:

@@ -52,7 +52,7 @@ async def _open_both(network: Network, options: EndpointOptions) -> tuple[Datagr
 
 
 async def _find_pair(network: Network, options: EndpointOptions) -> tuple[DatagramEndpoint, DatagramEndpoint]:
-    # What does not fit stays open until the search is over, or the same port might be offered again and again.
+    # What does not fit stays open until the search is over, or the same port might be offered again.
     unfit: list[DatagramEndpoint] = []
     try:
         for _ in range(_TRIES):

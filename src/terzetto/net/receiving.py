@@ -1,12 +1,13 @@
 """Ways to take everything that waits at a socket, as runs.
 
 ``MmsgReceiver``     recvmmsg, many messages a call, each perhaps many datagrams joined by the kernel (GRO)
-``RecvmsgReceiver``  one message a call with its ancillary data: GRO without ctypes, or the address we were sent to
+``RecvmsgReceiver``  one message a call with its ancillary data: GRO without ctypes, or the address we were
+                     sent to
 ``PlainReceiver``    one datagram a call, anywhere
 
-All hand out one ``bytes`` object for each datagram, copied once from the memory the kernel wrote to. Views of a
-common buffer cost as much to make as the copies do (measured: 0.2 us either way), and one retained packet would
-keep the 64 KiB alive that it arrived with.
+All hand out one ``bytes`` object for each datagram, copied once from the memory the kernel wrote to. Views of
+a common buffer cost as much to make as the copies do (measured: 0.2 us either way), and one retained packet
+would keep the 64 KiB alive that it arrived with.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ __all__ = [
     "RecvmsgReceiver",
 ]
 
-# A flood must not hold the event loop: what is beyond these (and the last system call's worth) waits for the next
-# call. 512 datagrams are a second and a half of a television channel and about a millisecond of our time.
+# A flood must not hold the event loop: what is beyond these (and the last system call's worth) waits for the
+# next call. 512 datagrams are half a second of a television channel and half a millisecond of our time.
 DATAGRAMS_AT_ONCE: Final = 512
 BYTES_AT_ONCE: Final = 1 << 20
 

@@ -35,8 +35,13 @@ _warned_of_small_buffers: Final[set[str]] = set()
 
 
 def open_socket(options: EndpointOptions) -> socket.socket:
-    """Open and bind a non-blocking socket as *options* say; raises one of our errors, and leaves nothing open."""
-    sock = _create(options)
+    """Open and bind a non-blocking socket as *options* say; failing, it leaves nothing open."""
+    try:
+        sock = _create(options)
+    except WorldError:
+        raise
+    except OSError as exc:
+        raise _explained(exc, options) from exc
     try:
         sock.setblocking(False)
         _size_buffers(sock, options)
@@ -52,8 +57,10 @@ def open_socket(options: EndpointOptions) -> socket.socket:
         if is_wildcard(options):
             _ask_for_destinations(sock)
         join_groups(sock, options)
-    except BaseException:
+    except BaseException as exc:
         sock.close()
+        if isinstance(exc, OSError) and not isinstance(exc, WorldError):
+            raise _explained(exc, options) from exc
         raise
     return sock
 
@@ -120,8 +127,8 @@ def _size_buffer(sock: socket.socket, word: str, asked: int, option: int, force:
     _warned_of_small_buffers.add(word)
     remedy = f"raise it with: sysctl -w net.core.{sysctl}={asked}" if IS_LINUX else "raise the system's limit"
     warnings.warn(
-        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may be lost "
-        f"inside this machine; {remedy}",
+        f"the kernel grants a {word} buffer of {granted} bytes where {asked} were asked for, so bursts may "
+        f"be lost inside this machine; {remedy}",
         SmallBufferWarning,
         stacklevel=2,
     )
@@ -165,7 +172,8 @@ def _choose_interface(sock: socket.socket, options: EndpointOptions) -> None:
     index = send_multicast_by(sock, options.interface)
     if not IS_LINUX or not index:
         return
-    # Not SO_BINDTODEVICE: that would also deafen us to what comes in elsewhere, and needs privileges on old kernels.
+    # Not SO_BINDTODEVICE: that would also deafen us to what comes in elsewhere, and needs privileges on old
+    # kernels.
     with suppress(OSError):
         if speaks_ipv4(sock):
             sock.setsockopt(linux.SOL_IP, linux.IP_UNICAST_IF, _NETWORK_ORDER.pack(index))
@@ -206,10 +214,7 @@ def _bind(sock: socket.socket, options: EndpointOptions) -> None:
     bare, scope = split_zone(host)
     if not 0 <= local.port <= 65535:
         raise InvalidOption(f"port {local.port} is not within 0..65535")
-    try:
-        sock.bind((bare, local.port) if sock.family == socket.AF_INET else (bare, local.port, 0, scope))
-    except OSError as exc:
-        raise _explained(exc, options) from exc
+    sock.bind((bare, local.port) if sock.family == socket.AF_INET else (bare, local.port, 0, scope))
 
 
 def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
@@ -222,6 +227,14 @@ def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
             f"{where} is in use by another socket",
             hint=f"choose another port, or find the other program with: ss -lunp 'sport = :{local.port}'",
         )
+    if exc.errno in (errno.EMFILE, errno.ENFILE):
+        return PermissionRefused(
+            "the system grants no further open files", hint="raise the limit with: ulimit -n"
+        )
+    if exc.errno == errno.EINVAL and local.host.startswith("fe80:") and "%" not in local.host:
+        return NoRoute(
+            f"{local.host} is link-local and could be on any interface", hint=f"write {local.host}%interface"
+        )
     if exc.errno in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.EINVAL):
         return NoRoute(
             f"{local.host} is not an address of this machine",
@@ -232,4 +245,4 @@ def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
             f"the system does not let this user bind {where}",
             hint="ports below 1024 need privileges (CAP_NET_BIND_SERVICE); choose a higher one",
         )
-    return NoRoute(f"cannot bind {where}: {exc.strerror}")
+    return NoRoute(f"cannot open a socket on {where}: {exc.strerror}")

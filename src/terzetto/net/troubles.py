@@ -1,7 +1,7 @@
 """What the network says about the datagrams we sent, collected and never raised.
 
-Linux keeps the ICMP errors of a socket in a queue beside it, each with the destination it is about. Until that
-queue is read the socket counts as readable, so whoever was woken and found no datagram reads it.
+Linux keeps the ICMP errors of a socket in a queue beside it, each with the destination it is about. Until
+that queue is read the socket counts as readable, so whoever was woken and found no datagram reads it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections import deque
 from typing import Final
 
@@ -102,11 +103,7 @@ class TroubleLog:
 
 def _reporter(offender: bytes) -> str:
     """The host whose ICMP message it was; its ``sockaddr`` follows the error."""
-    family = (
-        int.from_bytes(offender[:2], "little")
-        if offender[:1] != b"\0"
-        else int.from_bytes(offender[:2], "big")
-    )
+    family = int.from_bytes(offender[:2], sys.byteorder)
     if family == socket.AF_INET and len(offender) >= 8:
         return unmapped(offender[4:8])
     if family == socket.AF_INET6 and len(offender) >= 24:

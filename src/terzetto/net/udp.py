@@ -68,6 +68,7 @@ class UdpEndpoint(DatagramEndpoint):
         )
         self._closed = False
         self._is_waiting = False
+        self._calls_when_polled = 0  # who has sent nothing since need not ask the kernel for complaints
 
     @property
     def local_address(self) -> Address:
@@ -83,7 +84,7 @@ class UdpEndpoint(DatagramEndpoint):
         self._is_waiting = True
         try:
             if self._receiver.was_cut_short:
-                # More is there for certain, or nearly. Asking the event loop first would be one wait for nothing.
+                # More is there for certain, or nearly. Asking the event loop first would be a wait.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 runs = self.receive_nowait()
                 if runs:
@@ -125,9 +126,12 @@ class UdpEndpoint(DatagramEndpoint):
         return self._sender.send(runs)
 
     def poll_troubles(self) -> list[Trouble]:
-        """What the network has said about our datagrams since the last call; at most 64, the oldest are shed."""
+        """What the network has said about our datagrams since the last call; the newest 64."""
         if self._closed:
             raise trio.ClosedResourceError
+        if self._sender.calls != self._calls_when_polled:
+            self._calls_when_polled = self._sender.calls
+            self._troubles.drain_queue()
         return self._troubles.poll()
 
     def statistics(self) -> EndpointStatistics:
