@@ -188,7 +188,7 @@ class ReceiveFlow:
         """Note as missing what lies between, as if it should have come at even steps between its neighbours."""
         settings = self._settings
         first_wait = max(settings.clamp_round_trip(self._round_trip) // 2, settings.reorder)
-        room = settings.missing_limit - len(self._missing)
+        room = 0 if settings.one_way else settings.missing_limit - len(self._missing)
         gap = sequence - newest - 1
         since = self._newest_packet_time
         span = packet_time - since

@@ -18,6 +18,9 @@ __all__ = ["Inserted", "Playout", "Released", "Slot"]
 # 16-bit sequences name at most this many packets at a time without ambiguity.
 _CAPACITY: Final = 65_535
 
+# By this many packets the first to arrive may have overtaken those before it.
+_OVERTAKEN_AT_FIRST: Final = 128
+
 # How many given-up sequences are remembered, only to tell a late packet from a duplicate in the statistics.
 _REMEMBERED_HOLES: Final = 4096
 
@@ -91,7 +94,7 @@ class Playout:
         assert cursor is not None, "begin() comes first"
         slots = self._slots
         if sequence < cursor:
-            if self._released_any or cursor - sequence > _CAPACITY:
+            if self._released_any or cursor - sequence > _OVERTAKEN_AT_FIRST:
                 return Inserted.TOO_LATE if self._was_given_up(sequence) else Inserted.DUPLICATE
             self._cursor = sequence  # nothing has left yet: the beginning may still move back
         elif sequence in slots:

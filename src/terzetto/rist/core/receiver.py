@@ -196,13 +196,12 @@ class Receiver:
 
     def _request(self, now: Micros) -> None:
         flow = self.flow
-        if flow is None or self._settings.one_way or not self.peer.association.is_alive:
+        if flow is None or self._settings.one_way:
             return
-        allowance = REQUEST_LIMIT
+        # With an allowance of nothing the schedule still moves on, instead of being due for ever.
+        allowance = REQUEST_LIMIT if self.peer.association.is_alive else 0
         if self._settings.return_bandwidth:
             allowance = min(allowance, self._return.available(now) // _REQUEST_COST)
-        if not allowance:
-            return
         wanted = flow.requests_due(now, self.peer.round_trip.smoothed, allowance=allowance)
         if wanted:
             if self._settings.return_bandwidth:

@@ -75,8 +75,7 @@ def _heard(packet: RtcpPacket, dropped: Counter[str]) -> list[say.Feedback]:
             sequences, truncated = expand(packet)
             if truncated:
                 dropped["request for too many packets, cut short"] += 1
-            ssrc = packet.ssrc if isinstance(packet, RangeNack) else packet.media_ssrc
-            return [say.RepeatRequest(ssrc, sequences)]
+            return [say.RepeatRequest(packet.media_ssrc, sequences)]
         case EchoRequest():
             return [say.EchoRequest(packet.ssrc, packet.timestamp, packet.padding[:_LONGEST_ECHO_PADDING])]
         case EchoResponse():
@@ -113,14 +112,23 @@ def compound_from_feedback(said: Sequence[say.Feedback], *, nack_type: NackType)
 def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
     match thing:
         case say.SourceReport(ssrc, ntp, timestamp, packets, octets):
-            return [SenderReport(ssrc, ntp, timestamp, packets, octets)]
+            return [
+                SenderReport(ssrc=ssrc, ntp=ntp, rtp_timestamp=timestamp, packet_count=packets, octet_count=octets)
+            ]
         case say.ReceptionReport(ssrc, None):
-            return [ReceiverReport(ssrc)]
+            return [ReceiverReport(ssrc=ssrc)]
         case say.ReceptionReport(ssrc, source, fraction, lost, highest, jitter, last, since):
             assert source is not None
-            return [
-                ReceiverReport(ssrc, (ReportBlock(source, fraction, lost, highest, jitter, last, since),))
-            ]
+            block = ReportBlock(
+                ssrc=source,
+                fraction_lost=fraction,
+                cumulative_lost=lost,
+                extended_highest_sequence=highest,
+                jitter=jitter,
+                last_sr=last,
+                delay_since_last_sr=since,
+            )
+            return [ReceiverReport(ssrc, (block,))]
         case say.Description(ssrc, cname):
             return [SourceDescription.of(ssrc, cname)]
         case say.RepeatRequest(ssrc, sequences):
@@ -134,7 +142,7 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
         case say.ReceiverTime(ssrc, ntp):
             return [ExtendedReport(ssrc, (ReceiverReferenceTime(ntp),))]
         case say.ReceiverTimeAnswer(ssrc, source, last, since):
-            block = DelaySinceLastReceiverReport((ReceiverDelay(source, last, since),))
-            return [ExtendedReport(ssrc, (block,))]
+            delay = DelaySinceLastReceiverReport((ReceiverDelay(source, last, since),))
+            return [ExtendedReport(ssrc, (delay,))]
         case say.Goodbye(ssrc):
             return [Bye((ssrc,))]
