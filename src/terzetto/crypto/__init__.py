@@ -1,0 +1,10 @@
+"""Keys in, bytes out: ciphers, key derivation, password proofs. Pure, and one idea to a file.
+
+=================== =======================================================================
+``aes_ctr``         AES in counter mode with one kept context per key (RIST PSK, SRT)
+``pbkdf2``          a key from a passphrase (RIST PSK, SRT)
+``srp``             SRP-6a over Python integers, in the four dialects that RIST peers speak
+``zero_state_sha``  SHA-256 started from zeros, which one of those dialects needs
+``verifier``        the file of user names and SRP verifiers that libRIST's tools read and write
+=================== =======================================================================
+"""
