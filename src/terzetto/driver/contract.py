@@ -13,12 +13,12 @@ from typing import Protocol, TypeVar
 from terzetto.primitives.datagrams import Run
 from terzetto.primitives.time import Micros
 
-__all__ = ["Core", "EventT_co"]
+__all__ = ["Core", "EventT"]
 
-EventT_co = TypeVar("EventT_co", covariant=True)
+EventT = TypeVar("EventT")
 
 
-class Core(Protocol[EventT_co]):
+class Core(Protocol[EventT]):
     """A protocol machine.
 
     ``now`` never goes backwards between calls. No input raises for what a peer sent; commands raise for what the
@@ -34,7 +34,7 @@ class Core(Protocol[EventT_co]):
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire, in order; empty when there are none."""
 
-    def poll_events(self) -> list[EventT_co]:
+    def poll_events(self) -> list[EventT]:
         """What the user should know, in order; empty when there is nothing."""
 
     def next_timeout(self) -> Micros | None:

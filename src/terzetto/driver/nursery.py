@@ -36,24 +36,25 @@ async def open_session_nursery() -> AsyncIterator[trio.Nursery]:
 
 
 def _chosen(group: BaseExceptionGroup[BaseException], from_block: BaseException | None) -> BaseException:
-    leaves = list(_leaves(group))
-    causes = [leaf for leaf in leaves if not isinstance(leaf, trio.Cancelled)]
+    causes = _causes(group)
     if not causes:
         # All of it is the cancellation of a scope around us, which any one of them carries outward.
-        return leaves[0]
-    if (from_block is not None and any(cause is from_block for cause in causes)) or (isinstance(from_block, BaseExceptionGroup) and not isinstance(from_block, trio.Cancelled)):
-        chosen = from_block
-    else:
-        chosen = causes[0]
+        return next(_leaves(group))
+    chosen = from_block if from_block is not None and _causes(from_block) else causes[0]
+    shown = _causes(chosen)
     for cause in causes:
-        if cause is not chosen and not isinstance(chosen, BaseExceptionGroup):
+        if cause not in shown:
             chosen.add_note(f"also: {type(cause).__name__}: {cause}")
     return chosen
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for exc in group.exceptions:
-        if isinstance(exc, BaseExceptionGroup):
-            yield from _leaves(exc)
-        else:
-            yield exc
+def _causes(exc: BaseException) -> list[BaseException]:
+    return [leaf for leaf in _leaves(exc) if not isinstance(leaf, trio.Cancelled)]
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for inner in exc.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield exc

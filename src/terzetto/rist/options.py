@@ -49,7 +49,7 @@ def _within(low: float, high: float, unit: str = "") -> _Check:
     suffix = f" {unit}" if unit else ""
 
     def check(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        if isinstance(value, bool) or not low <= value <= high:
             raise InvalidOption(
                 f"{attribute.name} is {value!r}, must lie between {low:g} and {high:g}{suffix}"
             )

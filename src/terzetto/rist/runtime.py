@@ -7,8 +7,6 @@ from typing import Generic, TypeVar
 
 import attrs
 import trio
-from terzetto.rist.url import options_from_url
-from terzetto.url import EndpointUrl, parse_url
 
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
@@ -24,10 +22,12 @@ from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.simple import SimpleTranslator
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
+from terzetto.rist.url import options_from_url
+from terzetto.url import EndpointUrl, parse_url
 
 __all__ = ["Plan", "Runtime", "prepare"]
 
-CoreT = TypeVar("CoreT", Sender, Receiver)
+CoreT = TypeVar("CoreT", bound=Sender | Receiver)
 
 
 class Runtime(Generic[CoreT]):
@@ -198,20 +198,21 @@ async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Pl
         raise UnsupportedOperation(
             f"the {chosen.profile} profile is not there yet", hint="use profile=simple"
         )
-    if parsed.port % 2:
+    port = parsed.port or 0
+    if port % 2:
         raise InvalidUrl(
-            f"port {parsed.port} is odd",
-            hint=f"RIST Simple sends media to an even port and reports to the one above: use {parsed.port - 1}",
+            f"port {port} is odd",
+            hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}",
         )
     network = current_network()
     remote: Address | None = None
     if parsed.listen:
-        local = Address(parsed.host, parsed.port)
+        local = Address(parsed.host, port)
         if parsed.host:
-            local = (await network.resolve(parsed.host, parsed.port))[0]
+            local = (await network.resolve(parsed.host, port))[0]
         family = 6 if local.is_ipv6 else 4
     else:
-        remote = (await network.resolve(parsed.host, parsed.port))[0]
+        remote = (await network.resolve(parsed.host, port))[0]
         local = Address("", chosen.local_port)
         family = 6 if remote.is_ipv6 else 4
     return Plan(

@@ -19,7 +19,7 @@ __all__ = [
     "RistSenderStatistics",
 ]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 @attrs.frozen(kw_only=True)

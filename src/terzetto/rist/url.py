@@ -1,1 +1,129 @@
-def options_from_url(*a): ...
+"""The query of a ``rist://`` URL, in libRIST's names and units, as options."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import attrs
+
+from terzetto.errors import InvalidOption, InvalidUrl
+from terzetto.rist.options import RistKnobs, RistOptions
+from terzetto.url import EndpointUrl, QueryReader
+
+__all__ = ["options_from_url"]
+
+_PROFILES: Final = {
+    "0": "simple",
+    "1": "main",
+    "2": "advanced",
+    "simple": "simple",
+    "main": "main",
+    "advanced": "advanced",
+    "adv": "advanced",
+}
+
+# Both sets at once in libRIST's URLs; -min and -max win over it wherever they stand.
+_PAIRS: Final = {"buffer": ("buffer_min", "buffer_max"), "rtt": ("rtt_min", "rtt_max")}
+
+_MILLISECONDS: Final = {
+    "buffer-min": "buffer_min",
+    "buffer-max": "buffer_max",
+    "reorder-buffer": "reorder_buffer",
+    "rtt-min": "rtt_min",
+    "rtt-max": "rtt_max",
+    "session-timeout": "session_timeout",
+    "connect-timeout": "connect_timeout",
+    "keepalive-interval": "keepalive_interval",
+    "tick": "tick",
+}
+
+_INTEGERS: Final = {
+    "rtt-multiplier": "rtt_multiplier",
+    "min-retries": "min_retries",
+    "max-retries": "max_retries",
+    "bandwidth": "bandwidth",
+    "return-bandwidth": "return_bandwidth",
+    "congestion-control": "congestion_control",
+    "timing-mode": "timing_mode",
+    "payload-size": "payload_size",
+    "rtp-ptype": "rtp_ptype",
+    "flow-id": "flow_id",
+    "ttl": "ttl",
+    "tos": "tos",
+    "local-port": "local_port",
+}
+
+_TEXTS: Final = {"cname": "cname", "miface": "interface", "source": "source"}
+
+_SWITCHES: Final = {"one-way": "one_way", "fast-start": "fast_start"}
+
+# What libRIST's URLs may also say, and what it takes: better than calling it unknown.
+_OF_OTHER_PROFILES: Final = {
+    "secret": "main",
+    "aes-type": "main",
+    "key-rotation": "main",
+    "username": "main",
+    "password": "main",
+    "srp-compat": "main",
+    "virt-dst-port": "main",
+    "virt-src-port": "main",
+    "compression": "advanced",
+    "recovery-depth": "advanced",
+}
+
+
+def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnobs) -> RistOptions:
+    """*base*, changed by the URL's query, changed by *knobs*."""
+    values: dict[str, object] = {}
+    reader = QueryReader(url)
+    for name, pair in _PAIRS.items():
+        both = reader.milliseconds(name)
+        if both is not None:
+            values.update(dict.fromkeys(pair, both))
+    for name, field in _MILLISECONDS.items():
+        _put(values, field, reader.milliseconds(name))
+    for name, field in _INTEGERS.items():
+        _put(values, field, reader.integer(name))
+    for name, field in _TEXTS.items():
+        _put(values, field, reader.text(name))
+    for name, field in _SWITCHES.items():
+        _put(values, field, reader.boolean(name))
+    _put(values, "nack_type", reader.choice("nack-type", {"range": "range", "bitmask": "bitmask"}))
+    _put(values, "profile", reader.choice("profile", _PROFILES))
+    _refuse_other_profiles(url, values, base, knobs)
+    reader.finish()
+    _take_knobs(values, knobs)
+    try:
+        return attrs.evolve(base or RistOptions(), **cast("dict[str, Any]", values))
+    except ValueError as exc:
+        if isinstance(exc, InvalidOption):
+            raise
+        raise InvalidOption(str(exc)) from exc
+
+
+def _put(values: dict[str, object], field: str, value: object) -> None:
+    if value is not None:
+        values[field] = value
+
+
+def _take_knobs(values: dict[str, object], knobs: RistKnobs) -> None:
+    known = {field.name for field in attrs.fields(RistOptions)} | {"buffer"}
+    for name, value in knobs.items():
+        if name not in known:
+            raise InvalidOption(f"there is no option {name!r}", hint=f"there are {', '.join(sorted(known))}")
+        if name == "buffer":
+            values["buffer_min"] = values["buffer_max"] = value
+    values.update({name: value for name, value in knobs.items() if name != "buffer"})
+
+
+def _refuse_other_profiles(
+    url: EndpointUrl, values: dict[str, object], base: RistOptions | None, knobs: RistKnobs
+) -> None:
+    profile = knobs.get("profile", values.get("profile", (base or RistOptions()).profile))
+    for name, _ in url.query:
+        needed = _OF_OTHER_PROFILES.get(name)
+        if needed is not None and profile == "simple":
+            raise InvalidUrl(
+                f"the parameter {name} does not exist in the Simple profile",
+                hint=f"add profile={needed}, or leave {name} out: Simple neither encrypts nor authenticates",
+            )

@@ -100,9 +100,7 @@ class Pair:
         peer = Address(source.host, source.port + run.path)
         for datagram in run.datagrams:
             rule, count = (
-                (self.drop_feedback, self._feedback_count)
-                if run.path
-                else (self.drop, self._media_count)
+                (self.drop_feedback, self._feedback_count) if run.path else (self.drop, self._media_count)
             )
             if rule is not None and rule(next(count), datagram):
                 continue

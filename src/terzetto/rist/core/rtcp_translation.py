@@ -113,7 +113,9 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
     match thing:
         case say.SourceReport(ssrc, ntp, timestamp, packets, octets):
             return [
-                SenderReport(ssrc=ssrc, ntp=ntp, rtp_timestamp=timestamp, packet_count=packets, octet_count=octets)
+                SenderReport(
+                    ssrc=ssrc, ntp=ntp, rtp_timestamp=timestamp, packet_count=packets, octet_count=octets
+                )
             ]
         case say.ReceptionReport(ssrc, None):
             return [ReceiverReport(ssrc=ssrc)]
