@@ -40,9 +40,21 @@ def test_references_are_found_where_they_are() -> None:
     ]
 
 
+def test_broken_packets_have_no_reference() -> None:
+    too_long, too_short, in_error = (
+        bytes.fromhex(start).ljust(PACKET_SIZE, b"\x00")
+        for start in ("470100 30 b7 10", "470100 30 06 10", "478100 30 07 10")
+    )
+    sound = pack_pcr_packet(256, 0, 5)
+    assert [mark.offset // PACKET_SIZE for mark in find_pcrs(too_long + too_short + in_error + sound)] == [3]
+
+
 @given(st.binary(max_size=30))
-def test_broken_packets_have_no_reference(data: bytes) -> None:
-    find_pcrs((b"\x47\x01\x00\x30" + data).ljust(PACKET_SIZE, b"\x00"))
+def test_a_strange_adaptation_field_has_a_reference_in_range_or_none(data: bytes) -> None:
+    for mark in find_pcrs((b"\x47\x01\x00\x30" + data).ljust(PACKET_SIZE, b"\x00")):
+        assert (mark.offset, mark.pid) == (0, 256)
+        # 33 bits of base, and an extension whose nine bits may say more than the 299 they should.
+        assert 0 <= mark.pcr < PCR_WRAP + 512
 
 
 @pytest.mark.parametrize("feed", [PACKET_SIZE, 5 * PACKET_SIZE, 10_000 * PACKET_SIZE])

@@ -42,11 +42,8 @@ class TimestampClock:
 
     def ticks(self, timestamp: int) -> int:
         """*timestamp* as a number of ticks that does not wrap; remembered as the reference for the next."""
-        reference = self._extended
-        if reference is None:
-            extended = timestamp
-        else:
-            extended = reference + ((timestamp - reference + _HALF) & _MASK) - _HALF
+        reference = timestamp if self._extended is None else self._extended
+        extended = reference + ((timestamp - reference + _HALF) & _MASK) - _HALF
         self._extended = extended
         return extended
 
