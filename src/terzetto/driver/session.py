@@ -79,6 +79,7 @@ class Session(Generic[EventT]):
         self._longest_tick = max((path.tick for path in paths), default=0.0)
         self._batches_shed = 0
         self._wakeups = 0
+        self._closed = False
         self._scope = trio.CancelScope()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -105,6 +106,7 @@ class Session(Generic[EventT]):
 
     def close(self) -> None:
         """Close the endpoints and the writer's queue; harmless when closed already."""
+        self._closed = True
         for path in self._paths:
             path.endpoint.close()
         self._to_writer.close()
@@ -164,12 +166,24 @@ class Session(Generic[EventT]):
     async def _write(self) -> None:
         async for runs in self._for_writer:
             for run in runs:
-                await self._paths[run.path].endpoint.send([run])
+                try:
+                    await self._paths[run.path].endpoint.send([run])
+                except trio.ClosedResourceError:
+                    if not self._closed:
+                        raise
+                    return
             if not self._for_writer.statistics().current_buffer_used:
                 self._writer_is_behind = False
                 self._caught_up.set()
 
     async def _read(self, index: int, path: SessionPath) -> None:
+        try:
+            await self._read_until_closed(index, path)
+        except trio.ClosedResourceError:
+            if not self._closed:
+                raise
+
+    async def _read_until_closed(self, index: int, path: SessionPath) -> None:
         reader = CoalescingReader(path.endpoint, tick=path.tick)
         core = self._core
         was_flowing = False

@@ -74,6 +74,7 @@ class Sender:
         self._wall_clock_offset = wall_clock_offset
         self._bandwidth = settings.bandwidth
         self._opened = False
+        self._door_is_closed = True
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
 
@@ -103,6 +104,10 @@ class Sender:
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
+        if self._door_is_closed and payloads:
+            # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
+            self._door_is_closed = False
+            datagrams.insert(0, datagrams[0])
         size = sum(map(len, payloads))
         self._media_rate.add(size, now)
         counters = self.counters
@@ -143,6 +148,7 @@ class Sender:
         if self.peer.expire(now):
             self._probe.stop()
             self._opened = False
+            self._door_is_closed = True
         if self._probe.is_due(now):
             self._send_tail_again()
 
