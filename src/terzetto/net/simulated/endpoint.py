@@ -34,10 +34,7 @@ _BOOKKEEPING: Final = 128
 
 
 class SimulatedEndpoint(DatagramEndpoint):
-    """Opened by `SimulatedHost.open_datagram_endpoint`.
-
-    `receive` also returns, with an empty list, when the network has said something for `poll_troubles`.
-    """
+    """Opened by `SimulatedHost.open_datagram_endpoint`."""
 
     def __init__(self, host: SimulatedHost, options: EndpointOptions, bound: Address, port: Port) -> None:
         self._host = host
@@ -47,8 +44,8 @@ class SimulatedEndpoint(DatagramEndpoint):
         self._waiting: list[tuple[Address, str, bytes]] = []
         self._waiting_bytes = 0
         self._troubles: deque[Trouble] = deque(maxlen=_TROUBLES_KEPT)
-        self._unheard_trouble = False
         self._sleeper: trio.CancelScope | None = None
+        self._senders: set[trio.CancelScope] = set()
         self._closed = False
         self._received = self._bytes_received = self._sent = self._bytes_sent = 0
         self._calls_receive = self._calls_send = self._no_room = self._troubles_seen = 0
@@ -56,7 +53,6 @@ class SimulatedEndpoint(DatagramEndpoint):
     @property
     def local_address(self) -> Address:
         """The address we are bound to."""
-        self._check_open()
         return self._bound
 
     async def receive(self) -> list[Run]:
@@ -66,7 +62,7 @@ class SimulatedEndpoint(DatagramEndpoint):
             raise trio.BusyResourceError("another task is already receiving from this endpoint")
         await trio.lowlevel.checkpoint_if_cancelled()
         self._settle()
-        if self._waiting or self._unheard_trouble:
+        if self._waiting:
             # Taken before the yield, so that nothing can come between; shielded, so that it cannot be lost.
             runs = self._take_all()
             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -80,7 +76,7 @@ class SimulatedEndpoint(DatagramEndpoint):
                     await trio.sleep_forever()
                 self._check_open()
                 self._settle()
-                if self._waiting or self._unheard_trouble:
+                if self._waiting:
                     return self._take_all()
         finally:
             self._sleeper = None
@@ -99,8 +95,12 @@ class SimulatedEndpoint(DatagramEndpoint):
         if not left:
             await trio.lowlevel.cancel_shielded_checkpoint()
         while left:
-            await self._host.wait_for_room(len(left[0].datagrams[0]), self._options.send_buffer)
-            self._check_open()
+            with trio.CancelScope() as scope:
+                self._senders.add(scope)
+                try:
+                    await self._host.wait_for_room(len(left[0].datagrams[0]), self._options.send_buffer)
+                finally:
+                    self._senders.discard(scope)
             left = self.send_nowait(left)
 
     def send_nowait(self, runs: Sequence[Run]) -> list[Run]:
@@ -121,7 +121,6 @@ class SimulatedEndpoint(DatagramEndpoint):
         """What the network has said about our datagrams since the last call."""
         self._check_open()
         self._settle()
-        self._unheard_trouble = False
         troubles = list(self._troubles)
         self._troubles.clear()
         return troubles
@@ -150,6 +149,8 @@ class SimulatedEndpoint(DatagramEndpoint):
         self._waiting.clear()
         if self._sleeper is not None:
             self._sleeper.cancel()
+        for scope in self._senders:
+            scope.cancel()
 
     # What follows is for the network, not for users.
 
@@ -157,11 +158,6 @@ class SimulatedEndpoint(DatagramEndpoint):
     def options(self) -> EndpointOptions:
         """As it was opened."""
         return self._options
-
-    @property
-    def bound(self) -> Address:
-        """The address we are bound to, closed or not."""
-        return self._bound
 
     @property
     def is_wildcard(self) -> bool:
@@ -196,14 +192,11 @@ class SimulatedEndpoint(DatagramEndpoint):
         return True
 
     def take_trouble(self, trouble: Trouble) -> None:
-        """Put *trouble* where `poll_troubles` finds it, and wake who waits."""
+        """Put *trouble* where `poll_troubles` finds it."""
         if self._closed:
             return
         self._troubles.append(trouble)
         self._troubles_seen += 1
-        self._unheard_trouble = True
-        if self._sleeper is not None:
-            self._sleeper.deadline = -float("inf")
 
     def wake_by(self, at: Micros) -> None:
         """Let a waiting `receive` look again no later than network time *at*."""
@@ -220,7 +213,6 @@ class SimulatedEndpoint(DatagramEndpoint):
             raise trio.ClosedResourceError("this endpoint is closed")
 
     def _take_all(self) -> list[Run]:
-        self._unheard_trouble = False
         waiting = self._waiting
         if not waiting:
             return []

@@ -253,9 +253,8 @@ class SimulatedHost(Network):
             if not is_numeric(group) or not is_group(canonical(group)):
                 raise InvalidOption(f"groups names {group!r}, which is not a multicast address")
         interface = options.interface
-        if interface is not None and interface not in self.interfaces:
-            if not is_numeric(interface) or not self.owns(canonical(interface)):
-                raise NoRoute(f"{self.name} has no interface {interface!r}", hint=self._what_we_have())
+        if interface is not None and interface not in self.interfaces and not self._is_own(interface):
+            raise NoRoute(f"{self.name} has no interface {interface!r}", hint=self._what_we_have())
         host = options.local.host
         if not host:
             return "0.0.0.0" if options.family == 4 else "::"
@@ -265,6 +264,9 @@ class SimulatedHost(Network):
         if host in ("0.0.0.0", "::") or self.owns(host) or is_group(host):
             return host
         raise NoRoute(f"{host} is not an address of {self.name}", hint=self._what_we_have())
+
+    def _is_own(self, text: str) -> bool:
+        return is_numeric(text) and self.owns(canonical(text))
 
     def _what_we_have(self) -> str:
         cards = (f"{card} ({', '.join(owned)})" for card, owned in self.interfaces.items())
@@ -285,7 +287,7 @@ class SimulatedHost(Network):
         for other in port.endpoints:
             if other.options.reuse_port and options.reuse_port:
                 continue
-            if other.bound.host == bound:
+            if other.local_address.host == bound:
                 return True
             if (wildcard and other.has_family_of(bound)) or (
                 other.is_wildcard and other.has_family_of(bound)

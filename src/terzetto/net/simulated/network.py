@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
 from terzetto.errors import UnknownHost
 from terzetto.net.simulated.addresses import canonical
+from terzetto.net.simulated.capture import streaming_capture, write_capture
 from terzetto.net.simulated.host import SimulatedHost
 from terzetto.net.simulated.link import Link
 from terzetto.net.simulated.nat import Nat
@@ -152,10 +154,12 @@ class SimulatedNetwork:
 
     def write_capture(self, path: str | PathLike[str]) -> None:
         """Write the packets that are kept as a pcapng file for Wireshark."""
-        from terzetto.net.simulated.capture import write_capture
-
         self.settle()
         write_capture(path, self.trace.packets)
+
+    def capture(self, path: str | PathLike[str]) -> AbstractContextManager[None]:
+        """Write every packet from now on as a pcapng file: ``with network.capture("run.pcapng"): ...``."""
+        return streaming_capture(self, path)
 
     def settle(self) -> None:
         """Bring everything that is due to where it goes, read or not."""

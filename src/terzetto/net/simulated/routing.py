@@ -46,7 +46,7 @@ def choose_routes(
         return f"{peer.host!r} is not a numeric address"
     target = canonical(peer.host)
     if not endpoint.has_family_of(target):
-        return f"a socket bound to {endpoint.bound.host} cannot send to {peer}"
+        return f"a socket bound to {endpoint.local_address.host} cannot send to {peer}"
     if is_group(target):
         return _to_group(endpoint, host, target, peer.port)
     if host.owns(target):
@@ -56,7 +56,8 @@ def choose_routes(
         return f"{host.name} has no address to reach {peer} from"
     if endpoint.options.ttl == 0:
         return f"with a time to live of 0 nothing leaves {host.name}"
-    outside, source_ends = Address(source, endpoint.bound.port), (source, host.name)
+    outside = Address(source, endpoint.local_address.port)
+    source_ends: tuple[str, ...] = (source, host.name)
     owner = host.network.owner(target)
     if host.nat is not None and not host.nat.is_inside(owner):
         translated = host.nat.translate(outside, Address(target, peer.port), now)
@@ -85,13 +86,13 @@ def choose_routes(
 def _to_ourselves(
     endpoint: SimulatedEndpoint, host: SimulatedHost, destination: Address, local: str | None
 ) -> Route:
-    source = local or endpoint.bound.host
+    source = local or endpoint.local_address.host
     if endpoint.is_wildcard or is_group(source):
         source = local or destination.host
     loopback = host.network.loopback(host.name)
     return Route(
         link=loopback,
-        source=Address(source, endpoint.bound.port),
+        source=Address(source, endpoint.local_address.port),
         destination=destination,
         port=host.port(destination.port),
         local_host=destination.host,
@@ -130,11 +131,13 @@ def _through(
 
 def _to_group(endpoint: SimulatedEndpoint, host: SimulatedHost, group: str, number: int) -> list[Route] | str:
     ipv6 = ":" in group
-    source = None if endpoint.is_wildcard or is_group(endpoint.bound.host) else endpoint.bound.host
+    source = (
+        None if endpoint.is_wildcard or is_group(endpoint.local_address.host) else endpoint.local_address.host
+    )
     source = source or host.interface_address(endpoint.options.interface, ipv6=ipv6)
     if source is None:
         return f"{host.name} has no address to reach {group} from"
-    outside, destination = Address(source, endpoint.bound.port), Address(group, number)
+    outside, destination = Address(source, endpoint.local_address.port), Address(group, number)
     routes: list[Route] = []
     for other in host.network.hosts():
         members = other.members(number, group)
@@ -157,8 +160,8 @@ def _to_group(endpoint: SimulatedEndpoint, host: SimulatedHost, group: str, numb
 def _source_address(
     endpoint: SimulatedEndpoint, host: SimulatedHost, target: str, local: str | None
 ) -> str | None:
-    if not endpoint.is_wildcard and not is_group(endpoint.bound.host):
-        bound = endpoint.bound.host
+    if not endpoint.is_wildcard and not is_group(endpoint.local_address.host):
+        bound = endpoint.local_address.host
         return None if is_loopback(bound) else bound
     if local is not None and canonical(local) in host.addresses:
         return canonical(local)

@@ -91,10 +91,8 @@ class Trace:
         digest = self._hashes.get(place)
         if digest is None:
             digest = self._hashes[place] = hashlib.sha256()
-        digest.update(
-            f"{at} {source[0]} {source[1]} {destination[0]} {destination[1]} {fate} {arrivals} {len(datagram)}\n".encode()
-        )
-        digest.update(datagram)
+        line = f"{at} {source} {destination} {fate} {arrivals} {len(datagram)}\n"
+        digest.update(line.encode() + datagram)
         record = PacketRecord(at, place, source, destination, datagram, fate, arrivals)
         self._kept.append(record)
         self._kept_bytes += len(datagram) + 64

@@ -25,11 +25,6 @@ def _duration(instance: object, attribute: attrs.Attribute[float], value: float)
         raise ValueError(f"{attribute.name} is {value}, but must be a number of seconds, 0 or more")
 
 
-def _positive(instance: object, attribute: attrs.Attribute[float | None], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{attribute.name} is {value}, but must be more than 0, or None for no limit")
-
-
 @attrs.frozen(kw_only=True)
 class LinkConditions:
     """One direction of a path: what it loses, how long it takes, how much it carries.
@@ -50,16 +45,19 @@ class LinkConditions:
     """The share of datagrams that arrive twice."""
     corrupt: float = attrs.field(default=0.0, validator=probability)
     """The share of datagrams that arrive with one bit flipped, as if their checksum had failed to notice."""
-    rate: float | None = attrs.field(default=None, validator=_positive)
+    rate: float | None = None
     """Bits per second that pass, headers included; what comes faster waits in the queue."""
-    queue: int | None = attrs.field(default=None, validator=_positive)
+    queue: int | None = None
     """Bytes that may wait for ``rate``; a datagram that finds no room is dropped. None is endless patience."""
-    mtu: int | None = attrs.field(default=None, validator=_positive)
+    mtu: int | None = None
     """The longest IP packet that passes; nothing is fragmented."""
     up: bool = True
     """False is a partition: nothing passes."""
 
     def __attrs_post_init__(self) -> None:
+        for name, limit in (("rate", self.rate), ("queue", self.queue), ("mtu", self.mtu)):
+            if limit is not None and limit <= 0:
+                raise ValueError(f"{name} is {limit}, but must be more than 0, or None for no limit")
         if self.jitter > self.delay:
             raise ValueError(f"jitter is {self.jitter}, but cannot exceed delay, which is {self.delay}")
 

@@ -94,10 +94,7 @@ class BurstLoss:
 
         def judge(_datagram: Buffer) -> bool:
             nonlocal bad
-            if bad:
-                bad = random() >= leave
-            else:
-                bad = random() < enter
+            bad = random() >= leave if bad else random() < enter
             share = when_bad if bad else when_good
             # Certain outcomes draw nothing: half the price in the plain Gilbert case.
             if share == 0.0 or share == 1.0:
