@@ -1,0 +1,90 @@
+"""One stream of numbered packets from a sender to a receiver on a simulated network, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import attrs
+import trio
+
+from terzetto import RistPacket, open_rist_receiver, open_rist_sender
+from terzetto.net.network import use_network
+from terzetto.net.simulated import SimulatedNetwork
+from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.options import RistKnobs
+from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
+
+__all__ = ["Outcome", "stream"]
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What was sent when, what was delivered when, and both ends' statistics."""
+
+    sent: list[bytes]
+    sent_at: list[float]
+    delivered: list[RistPacket]
+    delivered_at: list[float]
+    sender: RistSenderStatistics
+    receiver: RistReceiverStatistics
+    trace_hash: str
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [packet.payload for packet in self.delivered]
+
+
+async def stream(
+    seed: int,
+    there: LinkConditions,
+    back: LinkConditions | None = None,
+    *,
+    packets: int = 300,
+    interval: float = 0.002,
+    partition: tuple[float, float] | None = None,
+    **knobs: Unpack[RistKnobs],
+) -> Outcome:
+    """Send *packets* and collect what arrives; *partition* is seconds after the handshake."""
+    network = SimulatedNetwork(seed)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, there, back)
+    sent: list[bytes] = []
+    sent_at: list[float] = []
+    delivered: list[RistPacket] = []
+    delivered_at: list[float] = []
+    reports: list[RistSenderStatistics] = []
+    with use_network(bob):
+        async with open_rist_receiver("rist://@:5000", **knobs) as receiver, trio.open_nursery() as nursery:
+
+            async def collect() -> None:
+                while True:
+                    batch = await receiver.receive_packets()
+                    delivered.extend(batch)
+                    delivered_at.extend([trio.current_time()] * len(batch))
+
+            nursery.start_soon(collect)
+            with use_network(alice):
+                async with open_rist_sender("rist://bob:5000", **knobs) as sender:
+                    await sender.wait_connected()
+                    if partition is not None:
+                        start, end = partition
+                        began = network.elapsed() / 1e6
+                        network.partition(alice, bob, began + start, began + end)
+                    for number in range(packets):
+                        payload = number.to_bytes(4, "big") * 16
+                        sent.append(payload)
+                        sent_at.append(trio.current_time())
+                        await sender.send_packet(payload)
+                        await trio.sleep(interval)
+                    reports.append(sender.statistics())
+            await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+        return Outcome(
+            sent=sent,
+            sent_at=sent_at,
+            delivered=delivered,
+            delivered_at=delivered_at,
+            sender=reports[0],
+            receiver=receiver.statistics(),
+            trace_hash=network.trace_hash(),
+        )
