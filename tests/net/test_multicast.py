@@ -56,6 +56,7 @@ class TestOfOneGroup:
                 await sender.send([Run(Address(group, member.local_address.port), batch)])
                 (run,) = await receive_runs(member, 20)
                 assert list(run.datagrams) == batch
+                assert run.local == {"one": "10.1.0.1", "10.2.0.1": "10.2.0.1"}.get(interface * (family == 4))
 
                 await member.send([Run(run.peer, [b"thanks"], 0, run.local)])
                 assert await receive_datagrams(sender, 1) == [b"thanks"]
