@@ -7,10 +7,12 @@ could be left behind.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -26,6 +28,22 @@ needs_namespace = pytest.mark.skipif(
 )
 
 
+def _wait_for_interfaces() -> None:
+    """The kernel brings interfaces up behind the back of whoever asked, and routes to groups after that."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        links = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True).stdout)
+        up = {link["ifname"] for link in links if "UP" in link["flags"] and link["ifname"] != "lo"}
+        route = ["ip", "-6", "-j", "route", "show", "table", "local", "type", "multicast"]
+        routes = json.loads(subprocess.run(route, check=True, capture_output=True).stdout or b"[]")
+        if up <= {route["dev"] for route in routes} and all(
+            link["operstate"] == "UP" for link in links if link["ifname"] in up
+        ):
+            return
+        time.sleep(0.02)
+    raise TimeoutError("the interfaces do not come up")
+
+
 def run_in_namespace(setup: str, test: Callable[[], Awaitable[Any]], *, seconds: float = 10) -> None:
     """Run *test* in a namespace of its own, after the command lines of *setup* (loopback is up already)."""
 
@@ -39,6 +57,7 @@ def run_in_namespace(setup: str, test: Callable[[], Awaitable[Any]], *, seconds:
             raise OSError(ctypes.get_errno(), "unshare")
         for line in ["ip link set lo up", *setup.strip().splitlines()]:
             subprocess.run(line.split(), check=True, capture_output=True)
+        _wait_for_interfaces()
         trio.run(bounded)
 
     with ThreadPoolExecutor(1) as executor:

@@ -79,6 +79,18 @@ async def test_who_waits_to_receive_sleeps_through_troubles(mode: str) -> None:
         assert received == [b"at last"]
 
 
+async def test_a_report_that_fails_no_call_does_not_keep_the_reader_awake() -> None:
+    async with opened(small_options()) as (endpoint,):
+        # Past the endpoint, so that what the kernel queues about it is there for the reader to find.
+        with pytest.raises(OSError, match="too long"):
+            endpoint._socket.sendto(bytes(65508), endpoint.local_address)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(endpoint.receive)
+            with trio.fail_after(2):
+                await trio.testing.wait_all_tasks_blocked(cushion=0.02)
+            nursery.cancel_scope.cancel()
+
+
 async def test_no_more_than_the_newest_troubles_are_kept() -> None:
     async with opened(small_options()) as (endpoint,):
         for port in range(1, TROUBLES_KEPT + 11):

@@ -65,7 +65,8 @@ def _owner_ipv4(packed: bytes) -> str | None:
 
 
 def _owner_ipv6(packed: bytes) -> str | None:
-    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
+    # The thread's view, not the process's: a thread may live in a network namespace of its own.
+    for line in Path("/proc/thread-self/net/if_inet6").read_text(encoding="ascii").splitlines():
         address, _, _, _, _, name = line.split()
         if bytes.fromhex(address) == packed:
             return name

@@ -27,7 +27,7 @@ from terzetto.net.endpoint import EndpointOptions, SmallBufferWarning
 from terzetto.net.linux import IS_LINUX
 from terzetto.net.multicast import join_groups, send_multicast_by
 
-__all__ = ["is_wildcard", "open_socket", "speaks_ipv4", "speaks_ipv6"]
+__all__ = ["explained", "is_wildcard", "open_socket", "speaks_ipv4", "speaks_ipv6"]
 
 _NETWORK_ORDER: Final = struct.Struct("!I")
 
@@ -41,7 +41,7 @@ def open_socket(options: EndpointOptions) -> socket.socket:
     except WorldError:
         raise
     except OSError as exc:
-        raise _explained(exc, options) from exc
+        raise explained(exc, options) from exc
     try:
         sock.setblocking(False)
         _size_buffers(sock, options)
@@ -60,7 +60,7 @@ def open_socket(options: EndpointOptions) -> socket.socket:
     except BaseException as exc:
         sock.close()
         if isinstance(exc, OSError) and not isinstance(exc, WorldError):
-            raise _explained(exc, options) from exc
+            raise explained(exc, options) from exc
         raise
     return sock
 
@@ -217,7 +217,8 @@ def _bind(sock: socket.socket, options: EndpointOptions) -> None:
     sock.bind((bare, local.port) if sock.family == socket.AF_INET else (bare, local.port, 0, scope))
 
 
-def _explained(exc: OSError, options: EndpointOptions) -> WorldError:
+def explained(exc: OSError, options: EndpointOptions) -> WorldError:
+    """The error of ours that says what *exc* means for whoever wrote *options*."""
     local = options.local
     where = str(local) if local.host else f"port {local.port}"
     if exc.errno == errno.EADDRINUSE:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 import trio
 
@@ -153,7 +154,8 @@ class UdpEndpoint(DatagramEndpoint):
         if self._closed:
             return
         self._closed = True
-        trio.lowlevel.notify_closing(self._socket)
+        with suppress(RuntimeError):  # outside trio, where nobody can be waiting
+            trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 
 
