@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 import trio
@@ -102,10 +103,9 @@ class PacketQueue(Generic[T]):
             self._reading = False
 
     def _wake(self) -> None:
-        try:
+        # A full channel means that the reader has a wake-up waiting already.
+        with suppress(trio.WouldBlock):
             self._signal_in.send_nowait(None)
-        except trio.WouldBlock:
-            pass  # the reader has a wake-up waiting already
 
 
 # Enough for a listener that pauses to breathe; more than that is history, which is what statistics are for.

@@ -76,6 +76,7 @@ class Session(Generic[EventT]):
         self._caught_up = trio.Event()
         self._alarm = trio.CancelScope()
         self._ticking = 0
+        self._due: Micros | None = None
         self._longest_tick = max((path.tick for path in paths), default=0.0)
         self._batches_shed = 0
         self._wakeups = 0
@@ -207,15 +208,18 @@ class Session(Generic[EventT]):
                 await trio.sleep_forever()
             self._wakeups += 1
             self._be_on_time(current_micros())
+            for path in self._paths:
+                self._hear_complaints(path.endpoint)
             self.drain()
 
     def _be_on_time(self, now: Micros) -> None:
-        due = self._core.next_timeout()
+        due = self._due
         if due is not None and due <= now:
             self._core.handle_timeout(now=now)
 
     def _arm(self) -> None:
-        due = self._core.next_timeout()
+        # Asking is not free: the answer serves the next wake-up too, which comes before anything can change it.
+        due = self._due = self._core.next_timeout()
         deadline = math.inf if due is None else due / MICROS_PER_SECOND
         if self._ticking:
             # A reader that ticks keeps time as well (it does what is due after each read), so the timer stands

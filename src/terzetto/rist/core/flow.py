@@ -71,68 +71,109 @@ class ReceiveFlow:
         """Take in *packets* that arrived together."""
         self._round_trip = round_trip
         counters = self.counters
-        clock = self._clock
-        buffer = self._sizer.current
-        by_source = self._settings.timing_mode is not TimingMode.ARRIVAL
-        latest_allowed = arrival - buffer - buffer // 10
-        timestamp_before = -1
-        source_time = packet_time = arrival
-        advanced = False
-        for sequence, timestamp, payload, is_retransmission in packets:
-            if timestamp != timestamp_before:
-                timestamp_before = timestamp
-                source_time = clock.source_time(timestamp)
-                if by_source and clock.is_anchored:
-                    packet_time = source_time + clock.offset
-            counters.received += 1
-            counters.received_bytes += len(payload)
-            newest = self._newest
-            if newest is None:
-                if is_retransmission:
-                    counters.received_retransmissions += 1
-                    continue
-                self._begin(sequence, source_time, arrival)
-                packet_time = arrival
-                newest = self._newest
-                assert newest is not None
-            if is_retransmission:
-                counters.received_retransmissions += 1
-                behind = newest - ((newest - sequence) & self._mask)
-                self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=True)
-                continue
-            ahead = (sequence - newest) & self._mask
-            if ahead >= self._half or ahead == 0:
-                behind = newest - ((newest - sequence) & self._mask)
-                if packet_time > self._newest_packet_time and self._has_restarted():
-                    newest = self._restart(sequence, source_time, arrival)
-                    packet_time = arrival
-                    ahead = 1
-                else:
-                    self._insert_behind(
-                        behind, source_time, packet_time, payload, path, arrival, repeated=False
-                    )
-                    continue
-            # An original that advances the flow: by far the most common case.
-            if packet_time < latest_allowed or packet_time - arrival > max(buffer, MICROS_PER_SECOND):
-                packet_time = self._off_the_clock(source_time, packet_time, arrival)
-            elif by_source:
-                self._late_in_a_row = 0
-            self._from_the_past = 0
-            sequence = newest + ahead
-            if ahead > 1:
-                self._jumped(newest, sequence, packet_time, arrival)
-            self._newest = sequence
-            self._newest_packet_time = packet_time
-            advanced = True
-            if packet_time < latest_allowed:
-                counters.too_late += 1
-                continue
-            slot = Slot(packet_time + buffer, source_time, payload, path)
-            self._count(self._playout.insert(sequence, slot))
-        if advanced:
-            clock.sample(source_time, arrival)
+        counters.received += len(packets)
+        size = 0
+        for packet in packets:
+            size += len(packet[2])
+        counters.received_bytes += size
+        done = self._insert_advancing(packets, path, arrival) if self._newest is not None else 0
+        for packet in packets[done:] if done else packets:
+            self._insert_one(packet, path, arrival)
         counters.note_spacing(arrival - self._newest_arrival, len(packets), arrival)
         self._newest_arrival = arrival
+
+    def _insert_advancing(self, packets: list[Media], path: int, arrival: Micros) -> int:
+        """The short way for originals in order and on time, which most are; returns how many it took in."""
+        newest = self._newest
+        assert newest is not None
+        expected = newest & self._mask
+        mask = self._mask
+        by_source = self._settings.timing_mode is not TimingMode.ARRIVAL
+        clock = self._clock
+        buffer = self._sizer.current
+        timestamp_before = -1
+        source_time = packet_time = arrival
+        slots: list[Slot] = []
+        for sequence, timestamp, payload, is_retransmission in packets:
+            expected = (expected + 1) & mask
+            if sequence != expected or is_retransmission:
+                break
+            if timestamp != timestamp_before:
+                source_time = clock.source_time(timestamp)
+                if by_source:
+                    packet_time = source_time + clock.offset
+                    if not -buffer <= packet_time - arrival <= buffer:
+                        break
+                timestamp_before = timestamp
+            slots.append((packet_time + buffer, source_time, payload, path))
+        if slots:
+            if not self._playout.has_room(newest + len(slots)):
+                return 0
+            self._playout.extend(newest + 1, slots)
+            self._newest = newest + len(slots)
+            self._newest_packet_time = packet_time
+            self._late_in_a_row = 0
+            self._from_the_past = 0
+            clock.sample(source_time, arrival)
+        return len(slots)
+
+    def _insert_one(self, packet: Media, path: int, arrival: Micros) -> None:
+        """The long way, for whatever may come."""
+        sequence, timestamp, payload, is_retransmission = packet
+        counters = self.counters
+        if is_retransmission:
+            counters.received_retransmissions += 1
+            if self._newest is None:
+                return  # a flow does not begin with a repeat
+        source_time = self._clock.source_time(timestamp)
+        if self._newest is None:
+            self._begin(sequence, source_time, arrival)
+        newest = self._newest
+        assert newest is not None
+        packet_time = arrival
+        if self._settings.timing_mode is not TimingMode.ARRIVAL:
+            packet_time = self._clock.packet_time(source_time)
+        behind = newest - ((newest - sequence) & self._mask)
+        if is_retransmission:
+            self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=True)
+            return
+        ahead = (sequence - newest) & self._mask
+        if ahead >= self._half or ahead == 0:
+            if packet_time <= self._newest_packet_time or not self._has_restarted():
+                self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=False)
+                return
+            newest = self._restart(sequence, source_time, arrival)
+            packet_time = arrival
+            ahead = 1
+        self._advance(newest, newest + ahead, source_time, packet_time, payload, path, arrival)
+
+    def _advance(
+        self,
+        newest: int,
+        sequence: int,
+        source_time: Micros,
+        packet_time: Micros,
+        payload: bytes,
+        path: int,
+        arrival: Micros,
+    ) -> None:
+        """An original beyond all others, perhaps with a gap before it, perhaps a buffer away from its time."""
+        buffer = self._sizer.current
+        latest_allowed = arrival - buffer - buffer // 10
+        if packet_time < latest_allowed or packet_time - arrival > max(buffer, MICROS_PER_SECOND):
+            packet_time = self._off_the_clock(source_time, packet_time, arrival)
+        else:
+            self._late_in_a_row = 0
+        self._from_the_past = 0
+        if sequence > newest + 1:
+            self._jumped(newest, sequence, packet_time, arrival)
+        self._newest = sequence
+        self._newest_packet_time = packet_time
+        self._clock.sample(source_time, arrival)
+        if packet_time < latest_allowed:
+            self.counters.too_late += 1
+            return
+        self._count(self._playout.insert(sequence, (packet_time + buffer, source_time, payload, path)))
 
     def anchor_to_wall_clock(self, offset: Micros) -> None:
         """In RTC timing the source's reports, not its packets' arrivals, tell the offset."""
@@ -223,7 +264,7 @@ class ReceiveFlow:
             return
         # A repeat waits for its deadline like any other packet, but one whose deadline has just gone by may still
         # fill its hole as long as the playout has not stepped over it.
-        outcome = self._playout.insert(sequence, Slot(packet_time + buffer, source_time, payload, path))
+        outcome = self._playout.insert(sequence, (packet_time + buffer, source_time, payload, path))
         self._count(outcome)
         if outcome is Inserted.STORED:
             requests = record.requests if record is not None else 0
@@ -265,22 +306,18 @@ class ReceiveFlow:
         """Packets whose deadline has come, in order."""
         if self._sizer.handle_timeout(now=now, round_trip=round_trip):
             self._events.append(BufferResized(seconds(self._sizer.target)))
-        released = self._playout.release(now)
-        if not released:
-            return []
+        packets = self._playout.release(now, self.flow_id)
+        if not packets:
+            return packets
         counters = self.counters
-        flow_id = self.flow_id
-        packets: list[RistPacket] = []
-        for sequence, slot, lost_before in released:
+        for packet in packets:
+            lost_before = packet[5]
             if lost_before:
                 counters.unrecovered += lost_before
                 self._sizer.note_lost(lost_before)
-                self._missing.forget(range(sequence - lost_before, sequence))
-            packets.append(
-                RistPacket(slot.payload, sequence, slot.source_time / 1e6, flow_id, slot.path, lost_before)
-            )
+                self._missing.forget(range(packet.sequence - lost_before, packet.sequence))
         counters.delivered += len(packets)
-        counters.note_buffer_time(now - released[-1].slot.deadline + self._sizer.current)
+        counters.note_buffer_time(now - self._playout.last_deadline + self._sizer.current)
         return packets
 
     def next_timeout(self) -> Micros | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
@@ -14,12 +14,8 @@ __all__ = ["History", "Sent"]
 _CAPACITY: Final = 65_535
 
 
-class Sent(NamedTuple):
-    """An original packet as it was sent."""
-
-    sent_at: Micros
-    timestamp: int
-    payload: Buffer
+Sent: TypeAlias = tuple[Micros, int, Buffer]
+"""An original packet: when it was sent, its timestamp, its payload (a plain tuple: one for every packet)."""
 
 
 class History:
@@ -40,7 +36,7 @@ class History:
         first = sequence = self.next_sequence
         packets = self._packets
         for payload in payloads:
-            packets[sequence] = Sent(now, timestamp, payload)
+            packets[sequence] = (now, timestamp, payload)
             sequence += 1
         self.next_sequence = sequence
         self._expire(now)
@@ -65,7 +61,7 @@ class History:
         while packets:
             packet = packets.get(oldest)
             if packet is not None:
-                if packet.sent_at >= horizon and len(packets) <= _CAPACITY:
+                if packet[0] >= horizon and len(packets) <= _CAPACITY:
                     break
                 del packets[oldest]
             oldest += 1

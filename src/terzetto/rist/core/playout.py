@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
-from terzetto.primitives.time import Micros
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rist.events import RistPacket
 
-__all__ = ["Inserted", "Playout", "Released", "Slot"]
+__all__ = ["Inserted", "Playout", "Slot"]
 
 # 16-bit sequences name at most this many packets at a time without ambiguity.
 _CAPACITY: Final = 65_535
@@ -25,21 +26,8 @@ _OVERTAKEN_AT_FIRST: Final = 128
 _REMEMBERED_HOLES: Final = 4096
 
 
-class Slot(NamedTuple):
-    """A packet that waits."""
-
-    deadline: Micros
-    source_time: Micros
-    payload: bytes
-    path: int
-
-
-class Released(NamedTuple):
-    """A packet whose time has come."""
-
-    sequence: int
-    slot: Slot
-    lost_before: int
+Slot: TypeAlias = tuple[Micros, Micros, bytes, int]
+"""A packet that waits: deadline, source time, payload, path (a plain tuple: one for every packet)."""
 
 
 class Inserted(Enum):
@@ -49,6 +37,10 @@ class Inserted(Enum):
     DUPLICATE = "duplicate"
     TOO_LATE = "too late"
     FULL = "full"
+
+
+# What ``RistPacket(...)`` does, without its detour through Python.
+_new_packet: Final = tuple.__new__
 
 
 class Playout:
@@ -61,6 +53,8 @@ class Playout:
         # The lowest buffered sequence when the head is a hole, found once a hole; None when not looked for.
         self._next_present: int | None = None
         self._never_used = range(0)
+        self.last_deadline: Micros = 0
+        """The deadline of the packet that left last."""
         self._holes: deque[int] = deque()
         self._hole_set: set[int] = set()
 
@@ -106,32 +100,48 @@ class Playout:
             self._next_present = sequence
         return Inserted.STORED
 
-    def release(self, now: Micros) -> list[Released]:
+    def has_room(self, sequence: int) -> bool:
+        """Whether *sequence* is not too far ahead of what leaves next."""
+        return self._cursor is not None and sequence - self._cursor <= _CAPACITY
+
+    def extend(self, sequence: int, slots: list[Slot]) -> None:
+        """Store packets that advance the flow, consecutive from *sequence* on: the short way in for most."""
+        self._slots.update(zip(range(sequence, sequence + len(slots)), slots, strict=True))
+
+    def release(self, now: Micros, flow_id: int) -> list[RistPacket]:
         """Everything that is due, in order, each knowing how many before it are given up."""
-        released: list[Released] = []
+        released: list[RistPacket] = []
         cursor = self._cursor
         if cursor is None:
             return released
         slots = self._slots
+        lost = 0
+        deadline = now
         while slots:
             slot = slots.get(cursor)
-            lost = 0
             if slot is None:
-                present = self._first_present()
-                slot = slots[present]
-                if slot.deadline > now:
+                present = self._first_present(cursor)
+                if slots[present][0] > now:
                     break
                 lost = present - cursor - len(_overlap(self._never_used, cursor, present))
                 self._give_up(cursor, present)
                 cursor = present
-            elif slot.deadline > now:
+                continue
+            deadline, source_time, payload, path = slot
+            if deadline > now:
                 break
             del slots[cursor]
-            self._next_present = None
-            released.append(Released(cursor, slot, lost))
+            released.append(
+                _new_packet(
+                    RistPacket, (payload, cursor, source_time / MICROS_PER_SECOND, flow_id, path, lost)
+                )
+            )
+            lost = 0
             cursor += 1
         if released:
             self._released_any = True
+            self._next_present = None
+            self.last_deadline = deadline
         self._cursor = cursor
         return released
 
@@ -141,14 +151,13 @@ class Playout:
             return None
         slot = self._slots.get(self._cursor)
         if slot is None:
-            slot = self._slots[self._first_present()]
-        return slot.deadline
+            slot = self._slots[self._first_present(self._cursor)]
+        return slot[0]
 
-    def _first_present(self) -> int:
-        if self._next_present is None:
-            assert self._cursor is not None
+    def _first_present(self, cursor: int) -> int:
+        if self._next_present is None or self._next_present < cursor:
             # Holes are short as a rule: step over one, and search all only where it is long.
-            for sequence in range(self._cursor, self._cursor + 64):
+            for sequence in range(cursor, cursor + 64):
                 if sequence in self._slots:
                     self._next_present = sequence
                     return sequence

@@ -76,7 +76,6 @@ class Receiver:
                 self._hear_media(arrival, now)
             else:
                 self._hear_feedback(arrival, now)
-        self._release(now)
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""

@@ -46,7 +46,8 @@ class RepeatGate:
                 counters.not_found += 1
                 continue
             sequence, packet = found
-            if packet.sent_at < too_old:
+            sent_at, _, payload = packet
+            if sent_at < too_old:
                 counters.too_old += 1
                 continue
             times, last = self._repeated.get(sequence, (0, now - window))
@@ -54,10 +55,10 @@ class RepeatGate:
                 counters.exhausted += 1
             elif now - last < window:
                 counters.suppressed += 1
-            elif len(packet.payload) > room:
+            elif len(payload) > room:
                 counters.bandwidth_skipped += 1
             else:
-                room -= len(packet.payload)
+                room -= len(payload)
                 self._repeated[sequence] = (times + 1, now)
                 chosen.append(found)
         self._forget()

@@ -26,7 +26,9 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
     for datagram in datagrams:
         if len(datagram) >= FIXED_HEADER_SIZE and datagram[0] == PLAIN_FIRST_BYTE:
             _first, _second, sequence, timestamp, ssrc = unpack(datagram)
-            payload = bytes(datagram[FIXED_HEADER_SIZE:])
+            payload = datagram[FIXED_HEADER_SIZE:]
+            if payload.__class__ is not bytes:
+                payload = bytes(payload)
         else:
             try:
                 packet = RtpPacket.decode(datagram)
@@ -40,7 +42,7 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
             current = flow_id
             packets = []
             flows.append((flow_id, packets))
-        packets.append(Media(sequence, timestamp, payload, bool(ssrc & 1)))
+        packets.append((sequence, timestamp, payload, ssrc & 1 == 1))
     return flows
 
 

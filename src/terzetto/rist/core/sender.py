@@ -104,7 +104,7 @@ class Sender:
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
-        if self._door_is_closed and payloads:
+        if self._door_is_closed and payloads and not self._settings.one_way:
             # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
             self._door_is_closed = False
             datagrams.insert(0, datagrams[0])
@@ -209,12 +209,12 @@ class Sender:
             return
         datagrams: list[Buffer] = []
         size = 0
-        for sequence, packet in chosen:
-            size += len(packet.payload)
+        for sequence, (_, timestamp, payload) in chosen:
+            size += len(payload)
             datagrams += self.translator.encode_media(
-                [packet.payload],
+                [payload],
                 first_sequence=sequence,
-                timestamp=packet.timestamp,
+                timestamp=timestamp,
                 flow_id=self.flow_id,
                 is_retransmission=True,
             )
@@ -261,9 +261,9 @@ class Sender:
         if newest is None or address is None:
             self._probe.stop()
             return
-        sequence, packet = newest
+        sequence, (_, timestamp, payload) = newest
         datagrams = self.translator.encode_media(
-            [packet.payload], first_sequence=sequence, timestamp=packet.timestamp, flow_id=self.flow_id
+            [payload], first_sequence=sequence, timestamp=timestamp, flow_id=self.flow_id
         )
         self.counters.tail_probes += 1
         self._transmits.append(Run(address, datagrams, MEDIA, self._local.get(FEEDBACK)))

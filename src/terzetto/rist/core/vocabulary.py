@@ -27,13 +27,11 @@ __all__ = [
 ]
 
 
-class Media(NamedTuple):
-    """One media packet as it came off the wire, its sequence and timestamp still circular."""
+Media: TypeAlias = tuple[int, int, bytes, bool]
+"""One media packet as it came off the wire: sequence and timestamp, still circular, payload, is it a repeat.
 
-    sequence: int
-    timestamp: int
-    payload: bytes
-    is_retransmission: bool
+A plain tuple, because one is made for every packet: a named one would cost as much as everything else together.
+"""
 
 
 class MediaArrival(NamedTuple):
