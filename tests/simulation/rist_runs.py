@@ -10,6 +10,7 @@ import trio
 from terzetto import RistPacket, open_rist_receiver, open_rist_sender
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
+from terzetto.net.simulated.trace import PacketRecord
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.options import RistKnobs
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
@@ -28,6 +29,11 @@ class Outcome:
     sender: RistSenderStatistics
     receiver: RistReceiverStatistics
     trace_hash: str
+    media: list[PacketRecord]
+    """Every media datagram, repeats included, as the network saw it."""
+    media_sent_at: dict[int, int]
+    """When each sequence first left, in microseconds of network time."""
+    buffer_micros: int
 
     @property
     def payloads(self) -> list[bytes]:
@@ -79,7 +85,16 @@ async def stream(
                     reports.append(sender.statistics())
             await trio.sleep(1)
             nursery.cancel_scope.cancel()
+        network.settle()
+        media = [record for record in network.trace.packets if record.destination.port == 5000]
+        first_sent: dict[int, int] = {}
+        for record in media:
+            sequence = int.from_bytes(record.datagram[2:4], "big")
+            first_sent.setdefault(sequence, record.at)
         return Outcome(
+            media=media,
+            media_sent_at=first_sent,
+            buffer_micros=round(receiver.statistics().buffer * 1e6),
             sent=sent,
             sent_at=sent_at,
             delivered=delivered,
