@@ -35,6 +35,11 @@ class PacketRecord(NamedTuple):
     """When it arrives; more than one for a duplicate, none for a drop."""
 
     @property
+    def is_on_a_link(self) -> bool:
+        """Whether this is a packet entering a link, rather than one that came to nothing at a host."""
+        return self.fate not in ("refused", "no room", "not admitted")
+
+    @property
     def passed(self) -> bool:
         """Whether this is a packet that got through its link."""
         return bool(self.arrivals)
