@@ -12,14 +12,16 @@ is the same operation as enciphering.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from terzetto.primitives.datagrams import Buffer
-
 __all__ = ["AesCtr"]
+
+# Said again rather than imported: on the map, crypto and primitives do not know one another.
+Buffer: TypeAlias = bytes | memoryview
 
 
 class AesCtr:
