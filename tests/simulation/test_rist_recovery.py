@@ -65,7 +65,12 @@ def test_nothing_is_lost_when_the_buffer_has_room_for_enough_round_trips(seed: i
 
 def test_a_partition_shorter_than_the_buffer_loses_nothing() -> None:
     outcome = run(
-        3, LinkConditions(delay=0.01), LinkConditions(delay=0.01), packets=500, buffer=1.0, partition=(0.2, 0.6)
+        3,
+        LinkConditions(delay=0.01),
+        LinkConditions(delay=0.01),
+        packets=500,
+        buffer=1.0,
+        partition=(0.2, 0.6),
     )
     assert outcome.payloads == outcome.sent
 

@@ -113,6 +113,10 @@ class SimulatedHost(Network):
             found = self._ports[number] = Port(number, self._note)
         return found
 
+    def bound_ports(self) -> list[int]:
+        """The ports that endpoints of this host are bound to now; empty when an application has cleaned up."""
+        return sorted(number for number, port in self._ports.items() if port.endpoints)
+
     def members(self, number: int, group: str) -> list[SimulatedEndpoint]:
         """Who on this host listens to *group* on this port."""
         port = self._ports.get(number)

@@ -65,15 +65,15 @@ class Association:
         """An address to name the peer by."""
         return next(iter(self._addresses.values()), None)
 
-    def admit(self, peer: Address, channel: int, *, now: Micros) -> Admission:
-        """A datagram came from *peer* on *channel*."""
+    def admit(self, peer: Address, channel: int, *, now: Micros, datagrams: int = 1) -> Admission:
+        """So many datagrams came from *peer* on *channel*."""
         heard_at = self._heard_at
         known = self._addresses.get(channel)
         if known == peer and heard_at is not None:
             self._heard_at = now
             return Admission.KNOWN
         if self._host is not None and peer.host != self._host:
-            return self._stranger(peer)
+            return self._stranger(peer, datagrams)
         if heard_at is None:
             self._host = peer.host
             self._addresses = {channel: peer}
@@ -84,7 +84,7 @@ class Association:
             self._heard_at = now
             return Admission.KNOWN
         if now - heard_at < self._rebind_silence:
-            return self._stranger(peer)
+            return self._stranger(peer, datagrams)
         # Whichever channel speaks first brings the news; the other's old address is void as well.
         self._addresses = {channel: peer}
         self._heard_at = now
@@ -109,8 +109,8 @@ class Association:
         if not self._pinned:
             self._host = None
 
-    def _stranger(self, peer: Address) -> Admission:
-        self.strangers_ignored += 1
+    def _stranger(self, peer: Address, datagrams: int) -> Admission:
+        self.strangers_ignored += datagrams
         if peer in self._strangers:
             return Admission.KNOWN_STRANGER
         if len(self._strangers) >= _REMEMBERED_STRANGERS:

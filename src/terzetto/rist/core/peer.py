@@ -68,10 +68,10 @@ class Peer:
 
     # -- who is it -----------------------------------------------------------------------------------------------
 
-    def admit(self, address: Address, channel: int, *, now: Micros) -> bool:
-        """Whether to listen to a datagram from *address*."""
+    def admit(self, address: Address, channel: int, *, now: Micros, datagrams: int = 1) -> bool:
+        """Whether to listen to so many datagrams from *address*."""
         before = self.association.any_address()
-        admission = self.association.admit(address, channel, now=now)
+        admission = self.association.admit(address, channel, now=now, datagrams=datagrams)
         if admission is Admission.MOVED and before is not None:
             self._events.append(PeerMoved(address, before))
         elif admission is Admission.STRANGER and before is not None:

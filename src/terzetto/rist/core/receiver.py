@@ -122,7 +122,7 @@ class Receiver:
 
     def _hear_media(self, arrival: MediaArrival, now: Micros) -> None:
         peer = self.peer
-        if not peer.admit(arrival.peer, MEDIA, now=now):
+        if not peer.admit(arrival.peer, MEDIA, now=now, datagrams=len(arrival.packets)):
             return
         self._local[MEDIA] = arrival.local
         peer.announce()
