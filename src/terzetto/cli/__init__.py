@@ -1,0 +1,5 @@
+"""The ``terzetto`` command: parsing and printing; what the commands do lives in the rooms below.
+
+``app``     the table of commands
+``impair``  a UDP proxy that treats what passes as a bad network would
+"""
