@@ -9,5 +9,12 @@
 `nack_records`        sequence numbers into range and bit mask records and back, with limits
 `compound`            a whole RTCP datagram into these messages
 `header_extension`    RTP header extension: deleted null packets and 32-bit sequence numbers
+`gre`                 Main profile: the header of every datagram in the tunnel, and runs of them
+`vsf`                 what a datagram of the tunnel carries, by EtherType or by VSF subtype
+`virtual_ports`       two ports in the place of IP and UDP headers; media told from reports
+`keepalive`           who I am and what I can do
+`buffer_negotiation`  how long a sender can repeat and a receiver waits, libRIST's own
+`oob`                 data beside the stream, and the IPv4 header that libRIST gives it
+`eapol`, `eap_srp`    the login: its envelopes, and the messages of SRP
 ====================  ============================================================================
 """
