@@ -30,7 +30,7 @@ class World:
 
 
 @pytest.fixture
-def world(autojump_clock: MockClock) -> World:
+def world() -> World:
     network = SimulatedNetwork(5)
     alice, bob = network.add_host("alice"), network.add_host("bob")
     network.connect(alice, bob, LinkConditions(delay=0.01))
@@ -70,7 +70,9 @@ async def happened(stream: tz.RistReceiver | tz.RistSender) -> list[type]:
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
-async def test_a_sender_calls_a_receiver_that_listens(world: World, family: str) -> None:
+async def test_a_sender_calls_a_receiver_that_listens(
+    autojump_clock: MockClock, world: World, family: str
+) -> None:
     any_address = "rist://@:5000" if family == "IPv4" else "rist://@[::]:5000"
     host = "bob" if family == "IPv4" else f"[{world.bob.addresses[1]}]"
     async with on(world.bob, any_address, buffer=0.1) as receiver:
@@ -80,7 +82,7 @@ async def test_a_sender_calls_a_receiver_that_listens(world: World, family: str)
                 assert await receive(receiver, 20) == sent
 
 
-async def test_a_receiver_calls_a_sender_that_listens(world: World) -> None:
+async def test_a_receiver_calls_a_sender_that_listens(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
         async with tz.open_rist_sender("rist://@:5000", buffer=0.1) as sender:
             async with on(world.bob, "rist://alice:5000", buffer=0.1) as receiver:
@@ -88,7 +90,9 @@ async def test_a_receiver_calls_a_sender_that_listens(world: World) -> None:
                 assert await receive(receiver, 20) == sent
 
 
-async def test_sending_waits_until_a_receiver_answers_so_that_nothing_is_lost(world: World) -> None:
+async def test_sending_waits_until_a_receiver_answers_so_that_nothing_is_lost(
+    autojump_clock: MockClock, world: World
+) -> None:
     async with trio.open_nursery() as nursery:
         arrived: list[bytes] = []
 
@@ -104,14 +108,14 @@ async def test_sending_waits_until_a_receiver_answers_so_that_nothing_is_lost(wo
     assert arrived == sent
 
 
-async def test_a_port_that_nobody_listens_on_is_explained(world: World) -> None:
+async def test_a_port_that_nobody_listens_on_is_explained(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
         with pytest.raises(tz.PeerTimedOut, match=r"nobody listens at rist://bob:5000.*start the other end"):
             async with tz.open_rist_sender("rist://bob:5000", connect_timeout=1.0) as sender:
                 await sender.send_all(b"x")
 
 
-async def test_silence_is_explained(world: World) -> None:
+async def test_silence_is_explained(autojump_clock: MockClock, world: World) -> None:
     world.network.partition("alice", "bob", 0, 1000)
     with use_network(world.alice):
         with pytest.raises(tz.PeerTimedOut, match="did not answer in 1 s; check that the other end listens"):
@@ -119,7 +123,7 @@ async def test_silence_is_explained(world: World) -> None:
                 await sender.send_all(b"x")
 
 
-async def test_a_receiver_that_nobody_calls_says_so(world: World) -> None:
+async def test_a_receiver_that_nobody_calls_says_so(autojump_clock: MockClock, world: World) -> None:
     with pytest.raises(tz.PeerTimedOut, match=r"nobody called .* in 1 s"):
         async with on(world.bob, "rist://@:5000", connect_timeout=1.0) as receiver:
             await receiver.receive_some()
@@ -132,7 +136,9 @@ async def test_a_receiver_that_nobody_calls_says_so(world: World) -> None:
         (b"\x47" + bytes(187), "plain MPEG-TS"),
     ],
 )
-async def test_another_protocol_is_named(world: World, datagram: bytes, says: str) -> None:
+async def test_another_protocol_is_named(
+    autojump_clock: MockClock, world: World, datagram: bytes, says: str
+) -> None:
     with use_network(world.alice):
         endpoint = await world.alice.open_datagram_endpoint(EndpointOptions())
     async with endpoint:
@@ -155,7 +161,7 @@ async def test_another_protocol_is_named(world: World, datagram: bytes, says: st
     ],
 )
 async def test_the_first_minutes_mistakes_are_explained(
-    world: World, url: str, error: type[Exception], says: str
+    autojump_clock: MockClock, world: World, url: str, error: type[Exception], says: str
 ) -> None:
     with use_network(world.alice), pytest.raises(error, match=says) as caught:
         async with tz.open_rist_sender(url):
@@ -163,14 +169,14 @@ async def test_the_first_minutes_mistakes_are_explained(
     assert "hidden" not in str(caught.value)
 
 
-async def test_a_taken_port_is_named(world: World) -> None:
+async def test_a_taken_port_is_named(autojump_clock: MockClock, world: World) -> None:
     async with on(world.bob, "rist://@:5000"):
         with pytest.raises(tz.AddressInUse, match="5000"):
             async with on(world.bob, "rist://@:5000"):
                 pass
 
 
-async def test_a_restarted_sender_is_followed(world: World) -> None:
+async def test_a_restarted_sender_is_followed(autojump_clock: MockClock, world: World) -> None:
     async with on(world.bob, "rist://@:5000", buffer=0.1) as receiver:
         for start in (0, 100):
             with use_network(world.alice):
@@ -183,7 +189,7 @@ async def test_a_restarted_sender_is_followed(world: World) -> None:
     assert FlowRestarted in kinds
 
 
-async def test_a_restarted_receiver_gets_what_comes_after(world: World) -> None:
+async def test_a_restarted_receiver_gets_what_comes_after(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
         async with tz.open_rist_sender("rist://bob:5000", buffer=0.1, session_timeout=0.5) as sender:
             async with on(world.bob, "rist://@:5000", buffer=0.1) as first:
@@ -213,7 +219,7 @@ async def test_a_sender_whose_nat_rebinds_loses_nothing(autojump_clock: MockCloc
         assert PeerMoved in await happened(receiver)
 
 
-async def test_strangers_neither_inject_nor_redirect(world: World) -> None:
+async def test_strangers_neither_inject_nor_redirect(autojump_clock: MockClock, world: World) -> None:
     mallory = world.network.add_host("mallory")
     bob = world.bob.addresses[0]
     async with on(world.bob, "rist://@:5000", buffer=0.2) as receiver:
@@ -252,7 +258,9 @@ def test_hostile_bytes_do_not_disturb_a_receiver(media: list[bytes], reports: li
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many(world: World) -> None:
+async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many(
+    autojump_clock: MockClock, world: World
+) -> None:
     async with on(world.bob, "rist://@:5000", buffer=0.05, delivery_limit=64) as receiver:
         with use_network(world.alice):
             async with tz.open_rist_sender("rist://bob:5000", buffer=0.05) as sender:
@@ -264,7 +272,7 @@ async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many(world: World)
     assert receiver.statistics().shed == 200 - len(arrived)
 
 
-async def test_byte_and_packet_views_agree(world: World) -> None:
+async def test_byte_and_packet_views_agree(autojump_clock: MockClock, world: World) -> None:
     async with on(world.bob, "rist://@:5000", buffer=0.1) as receiver:
         with use_network(world.alice):
             async with tz.open_rist_sender("rist://bob:5000", buffer=0.1, payload_size=100) as sender:
@@ -278,7 +286,7 @@ async def test_byte_and_packet_views_agree(world: World) -> None:
                 assert await receiver.receive_some() == bytes(range(160, 250))
 
 
-async def test_closed_streams_say_closed(world: World) -> None:
+async def test_closed_streams_say_closed(autojump_clock: MockClock, world: World) -> None:
     async with on(world.bob, "rist://@:5000") as receiver:
         with use_network(world.alice):
             async with tz.open_rist_sender("rist://bob:5000") as sender:
@@ -289,7 +297,7 @@ async def test_closed_streams_say_closed(world: World) -> None:
         await receiver.receive_some()
 
 
-async def test_two_readers_at_once_are_refused(world: World) -> None:
+async def test_two_readers_at_once_are_refused(autojump_clock: MockClock, world: World) -> None:
     async with on(world.bob, "rist://@:5000") as receiver:
         with pytest.raises(trio.BusyResourceError):
             try:
@@ -300,7 +308,7 @@ async def test_two_readers_at_once_are_refused(world: World) -> None:
                 raise group.exceptions[0] from None
 
 
-async def test_a_users_exception_leaves_the_block_as_itself(world: World) -> None:
+async def test_a_users_exception_leaves_the_block_as_itself(autojump_clock: MockClock, world: World) -> None:
     with pytest.raises(KeyError, match="mine"):
         async with on(world.bob, "rist://@:5000"):
             raise KeyError("mine")
@@ -337,7 +345,9 @@ async def _events(world: World) -> None:
 
 
 @pytest.mark.parametrize("call", [_send, _receive, _connect, _events])
-async def test_cancelled_anywhere_nothing_is_left(world: World, call: Call) -> None:
+async def test_cancelled_anywhere_nothing_is_left(
+    autojump_clock: MockClock, world: World, call: Call
+) -> None:
     """Cancel after every number of scheduling steps until the call would have finished by itself."""
     async with on(world.bob, "rist://@:5000", buffer=0.1):
         tasks = trio.lowlevel.current_statistics().tasks_living
