@@ -23,7 +23,7 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.contract import Core
 from terzetto.net.coalesce import CoalescingReader
 from terzetto.net.endpoint import DatagramEndpoint, Run, Trouble
-from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 
 __all__ = ["Session", "SessionPath", "SessionStatistics"]
 
@@ -32,6 +32,9 @@ EventT = TypeVar("EventT")
 # Batches, not datagrams. The queue is in use only while the kernel's own send buffer is full, that is while we
 # are faster than the interface; more than a few dozen batches of that is delay, not help.
 WRITER_BACKLOG: Final = 64
+
+# Asking a socket for complaints is a system call, and they are hints, not news.
+HEARING_INTERVAL: Final[Micros] = 100 * MICROS_PER_MILLI
 
 
 @attrs.frozen
@@ -80,6 +83,7 @@ class Session(Generic[EventT]):
         self._longest_tick = max((path.tick for path in paths), default=0.0)
         self._batches_shed = 0
         self._wakeups = 0
+        self._next_hearing: Micros = 0
         self._closed = False
         self._scope = trio.CancelScope()
 
@@ -198,7 +202,8 @@ class Session(Generic[EventT]):
             if runs:
                 core.handle_datagrams([run._replace(path=index) for run in runs] if index else runs, now=now)
             self._be_on_time(now)
-            self._hear_complaints(path.endpoint)
+            if now >= self._next_hearing:
+                self._hear_complaints(now)
             self.drain()
 
     async def _keep_time(self) -> None:
@@ -207,9 +212,10 @@ class Session(Generic[EventT]):
                 self._arm()
                 await trio.sleep_forever()
             self._wakeups += 1
-            self._be_on_time(current_micros())
-            for path in self._paths:
-                self._hear_complaints(path.endpoint)
+            now = current_micros()
+            self._be_on_time(now)
+            if now >= self._next_hearing:
+                self._hear_complaints(now)
             self.drain()
 
     def _be_on_time(self, now: Micros) -> None:
@@ -228,7 +234,9 @@ class Session(Generic[EventT]):
         if self._alarm.deadline != deadline:
             self._alarm.deadline = deadline
 
-    def _hear_complaints(self, endpoint: DatagramEndpoint) -> None:
-        for trouble in endpoint.poll_troubles():
-            if self._complain is not None:
-                self._complain(trouble)
+    def _hear_complaints(self, now: Micros) -> None:
+        self._next_hearing = now + HEARING_INTERVAL
+        for path in self._paths:
+            for trouble in path.endpoint.poll_troubles():
+                if self._complain is not None:
+                    self._complain(trouble)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -20,29 +21,35 @@ _FLOW_MASK: Final = 0xFFFF_FFFE
 def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, list[Media]]]:
     """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*."""
     flows: list[tuple[int, list[Media]]] = []
-    current = -1
+    ssrc_before = -1
+    flow_id = -1
+    is_retransmission = False
     packets: list[Media] = []
     unpack = FIXED_HEADER.unpack_from
     for datagram in datagrams:
-        if len(datagram) >= FIXED_HEADER_SIZE and datagram[0] == PLAIN_FIRST_BYTE:
-            _first, _second, sequence, timestamp, ssrc = unpack(datagram)
+        try:
+            first, _second, sequence, timestamp, ssrc = unpack(datagram)
+        except struct.error:
+            dropped[_named(datagram) or "RTP header is truncated"] += 1
+            continue
+        if first == PLAIN_FIRST_BYTE:
             payload = datagram[FIXED_HEADER_SIZE:]
-            if payload.__class__ is not bytes:
-                payload = bytes(payload)
         else:
             try:
-                packet = RtpPacket.decode(datagram)
+                payload = RtpPacket.decode(datagram).payload
             except MalformedPacket as malformed:
                 dropped[_named(datagram) or malformed.reason] += 1
                 continue
-            sequence, timestamp, ssrc = packet.sequence, packet.timestamp, packet.ssrc
-            payload = bytes(packet.payload)
-        flow_id = ssrc & _FLOW_MASK
-        if flow_id != current:
-            current = flow_id
-            packets = []
-            flows.append((flow_id, packets))
-        packets.append((sequence, timestamp, payload, ssrc & 1 == 1))
+        if payload.__class__ is not bytes:
+            payload = bytes(payload)
+        if ssrc != ssrc_before:
+            ssrc_before = ssrc
+            is_retransmission = ssrc & 1 == 1
+            if flow_id != ssrc & _FLOW_MASK:
+                flow_id = ssrc & _FLOW_MASK
+                packets = []
+                flows.append((flow_id, packets))
+        packets.append((sequence, timestamp, payload, is_retransmission))
     return flows
 
 
