@@ -116,6 +116,8 @@ class Session(Generic[EventT]):
             path.endpoint.close()
         self._to_writer.close()
         self._for_writer.close()
+        # Whoever waits for room will find the session closed; left behind, they would wait for a writer that is gone.
+        self._writer_is_behind = False
         self._caught_up.set()
 
     def drain(self) -> None:

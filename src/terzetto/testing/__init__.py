@@ -4,6 +4,9 @@
 ``SimulatedNetwork``          the same without pytest; ``use_network`` puts an application on one of its hosts
 ``LinkConditions``            what a link does, with ``IndependentLoss``, ``BurstLoss``, ``ScriptedLoss``
 ``deterministic_scheduling``  let trio order tasks by a seed as well (``scheduling``)
+``check_endpoint``            does my datagram endpoint keep its promises? (``checks``)
+``check_core``                does my protocol core speak the grammar? (``checks``)
+``check_delivery``            nothing twice, late, out of order, or lost that could be saved (``invariants``)
 
     async def test_my_product_survives_loss(simulated_network, autojump_clock):
         camera, studio = simulated_network.add_host("camera"), simulated_network.add_host("studio")
@@ -24,18 +27,30 @@ if TYPE_CHECKING:
     from terzetto.net.simulated.link import Link
     from terzetto.net.simulated.network import SimulatedNetwork
     from terzetto.primitives.impairment import BurstLoss, IndependentLoss, LinkConditions, ScriptedLoss
+    from terzetto.testing.core_checks import check_core
+    from terzetto.testing.endpoint_checks import check_endpoint
+    from terzetto.testing.invariants import Delivered, DeliveryReport, Sent, check_delivery, examine_delivery
+    from terzetto.testing.promises import PromiseBroken
     from terzetto.testing.scheduling import deterministic_scheduling
 
 __all__ = [
     "BurstLoss",
+    "Delivered",
+    "DeliveryReport",
     "IndependentLoss",
     "Link",
     "LinkConditions",
+    "PromiseBroken",
     "ScriptedLoss",
+    "Sent",
     "SimulatedEndpoint",
     "SimulatedHost",
     "SimulatedNetwork",
+    "check_core",
+    "check_delivery",
+    "check_endpoint",
     "deterministic_scheduling",
+    "examine_delivery",
     "use_network",
 ]
 
@@ -50,6 +65,14 @@ _HOMES: Final = {
     "SimulatedEndpoint": "terzetto.net.simulated.endpoint",
     "SimulatedHost": "terzetto.net.simulated.host",
     "SimulatedNetwork": "terzetto.net.simulated.network",
+    "Delivered": "terzetto.testing.invariants",
+    "DeliveryReport": "terzetto.testing.invariants",
+    "PromiseBroken": "terzetto.testing.promises",
+    "Sent": "terzetto.testing.invariants",
+    "check_core": "terzetto.testing.core_checks",
+    "check_delivery": "terzetto.testing.invariants",
+    "check_endpoint": "terzetto.testing.endpoint_checks",
+    "examine_delivery": "terzetto.testing.invariants",
     "deterministic_scheduling": "terzetto.testing.scheduling",
     "use_network": "terzetto.net.network",
 }

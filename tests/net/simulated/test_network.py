@@ -7,13 +7,13 @@ import sys
 
 import pytest
 import trio
-from tests.net.simulated.worlds import bind, payloads, receive_all
 from trio.testing import MockClock
 
 from terzetto.errors import UnknownHost
 from terzetto.net.endpoint import Address, EndpointOptions, Run
 from terzetto.net.network import current_network, use_network
 from terzetto.net.simulated import LinkConditions, ScriptedLoss, SimulatedHost, SimulatedNetwork
+from tests.net.simulated.worlds import bind, payloads, receive_all
 
 FORTY_MS = LinkConditions(delay=0.040)
 

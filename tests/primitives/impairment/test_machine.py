@@ -82,9 +82,11 @@ def test_a_full_queue_drops_the_newest() -> None:
 
 
 def test_what_exceeds_the_mtu_is_too_big() -> None:
-    link = LinkMachine(LinkConditions(mtu=1500), Random(0), headers=IPV6_HEADERS)
-    assert link.offer(bytes(1453), now=0) is Drop.TOO_BIG
-    assert link.offer(bytes(1452), now=0) is not Drop.TOO_BIG
+    link = machine(LinkConditions(mtu=1500))
+    assert link.offer(bytes(1473), now=0) is Drop.TOO_BIG
+    assert link.offer(bytes(1472), now=0) is not Drop.TOO_BIG
+    assert link.offer(bytes(1453), now=0, headers=IPV6_HEADERS) is Drop.TOO_BIG
+    assert link.offer(bytes(1452), now=0, headers=IPV6_HEADERS) is not Drop.TOO_BIG
 
 
 def test_nothing_passes_a_partition() -> None:

@@ -198,7 +198,7 @@ class SimulatedHost(Network):
         trace = self.network.trace
         for route in routes:
             link, source, destination = route.link, route.source, route.destination
-            passage = link.offer(data, now)
+            passage = link.offer(data, now, ipv6=peer.is_ipv6)
             if isinstance(passage, Drop):
                 trace.record(now, link.name, source, destination, data, passage.value, ())
                 if passage is Drop.TOO_BIG:

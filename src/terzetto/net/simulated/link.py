@@ -39,17 +39,11 @@ class Link:
     others carry. Moments are seconds of network time, which begins when the network is first used.
     """
 
-    def __init__(
-        self, network: SimulatedNetwork, name: str, conditions: LinkConditions, *, ipv6: bool
-    ) -> None:
+    def __init__(self, network: SimulatedNetwork, name: str, conditions: LinkConditions) -> None:
         self.name = name
         self._network = network
         self._schedule = Schedule(conditions)
-        self._machine = LinkMachine(
-            conditions,
-            Random(f"{network.seed}/link/{name}"),
-            headers=IPV6_HEADERS if ipv6 else IPV4_HEADERS,
-        )
+        self._machine = LinkMachine(conditions, Random(f"{network.seed}/link/{name}"))
         self._next_change: float = math.inf
         self._offered = 0
         self._duplicated = 0
@@ -98,14 +92,14 @@ class Link:
         """How many datagrams have entered."""
         return self._offered
 
-    def offer(self, datagram: bytes, now: Micros) -> Passage:
+    def offer(self, datagram: bytes, now: Micros, *, ipv6: bool) -> Passage:
         """Let a datagram enter at network time *now*."""
         if now >= self._next_change:
             self._machine.change(self._schedule.at(now))
             following = self._schedule.next_change(now)
             self._next_change = math.inf if following is None else following
         self._offered += 1
-        passage = self._machine.offer(datagram, now=now)
+        passage = self._machine.offer(datagram, now=now, headers=IPV6_HEADERS if ipv6 else IPV4_HEADERS)
         if isinstance(passage, Drop):
             self._drops[passage] += 1
         else:

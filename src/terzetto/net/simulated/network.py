@@ -111,7 +111,7 @@ class SimulatedNetwork:
         if key in self._links:
             raise ValueError(f"there is a link {key[0]} -> {key[1]} already; use its change()")
         self.version += 1
-        link = Link(self, "{} -> {}".format(*key), conditions, ipv6=":" in key[0] or ":" in key[1])
+        link = Link(self, "{} -> {}".format(*key), conditions)
         self._links[key] = link
         return link
 
@@ -199,7 +199,7 @@ class SimulatedNetwork:
         """What a host sends to itself takes."""
         key = (name, name)
         if key not in self._links:
-            self._links[key] = Link(self, f"{name} -> itself", PERFECT, ipv6=False)
+            self._links[key] = Link(self, f"{name} -> itself", PERFECT)
         return self._links[key]
 
     def has_link(self, source: str, destination: str) -> bool:

@@ -41,7 +41,7 @@ Passage: TypeAlias = list[Arrival] | Drop
 class LinkMachine:
     """One direction of one path under *conditions*, drawing its luck from *source*.
 
-    ``headers`` is what each datagram takes beside its own bytes, for the rate and the MTU.
+    *headers* is what each datagram takes beside its own bytes, for the rate and the MTU.
     """
 
     __slots__ = (
@@ -50,8 +50,8 @@ class LinkMachine:
         "_corrupt",
         "_delay",
         "_duplicate",
-        "_headers",
         "_jitter",
+        "_headers",
         "_judges",
         "_last_arrival",
         "_longest",
@@ -67,9 +67,9 @@ class LinkMachine:
     def __init__(
         self, conditions: LinkConditions, source: RandomSource, *, headers: int = IPV4_HEADERS
     ) -> None:
+        self._headers = headers
         self._source = source
         self._random = source.random
-        self._headers = headers
         self._judges: tuple[Judge, ...] = ()
         self._busy_until = 0.0
         self._last_arrival: Micros = 0
@@ -101,15 +101,20 @@ class LinkMachine:
         self._corrupt = conditions.corrupt
         self._us_per_byte = 8 * MICROS_PER_SECOND / conditions.rate if conditions.rate else 0.0
         self._queue_us = float("inf") if conditions.queue is None else conditions.queue * self._us_per_byte
-        self._longest = float("inf") if conditions.mtu is None else conditions.mtu - self._headers
+        self._longest = float("inf") if conditions.mtu is None else conditions.mtu
         self._plain = not (conditions.reorder or conditions.duplicate or conditions.corrupt)
 
-    def offer(self, datagram: Buffer, *, now: Micros) -> Passage:
-        """Let *datagram* enter the link at *now*; its arrivals, earliest first, or why there are none."""
+    def offer(self, datagram: Buffer, *, now: Micros, headers: int | None = None) -> Passage:
+        """Let *datagram* enter the link at *now*; its arrivals, earliest first, or why there are none.
+
+        *headers*, where given, are this one's, on links that both families share.
+        """
+        if headers is None:
+            headers = self._headers
         conditions = self._conditions
         if not conditions.up:  # type: ignore[union-attr]
             return Drop.PARTITIONED
-        if len(datagram) > self._longest:
+        if len(datagram) + headers > self._longest:
             return Drop.TOO_BIG
         for judge in self._judges:
             if judge(datagram):
@@ -117,7 +122,7 @@ class LinkMachine:
         departure = now
         if self._us_per_byte:
             queued = self._busy_until - now
-            size = (len(datagram) + self._headers) * self._us_per_byte
+            size = (len(datagram) + headers) * self._us_per_byte
             if queued <= 0:
                 # The wire is free: what is being sent occupies no place in the queue.
                 self._busy_until = now + size
