@@ -67,6 +67,17 @@ class Source(trio.abc.AsyncResource):
     async def receive(self) -> Batch | None:
         """Wait for packets, at least one; None is the end. Cancelled, it has taken nothing that matters."""
 
+    async def deliver_to(self, consume: Callable[[Batch], None]) -> None:
+        """Call *consume*, which neither waits nor raises, with all there is, until the end.
+
+        A source that can do so without handing over from task to task does it in its own way.
+        """
+        while True:
+            batch = await self.receive()
+            if batch is None:
+                return
+            consume(batch)
+
     def statistics(self) -> Mapping[str, Json]:
         """What the protocol counted, in the words of its own statistics."""
         return {}

@@ -32,6 +32,12 @@ class RistSource(Source):
         """The payloads that are due."""
         return Batch([packet.payload for packet in await self._receiver.receive_packets()])
 
+    async def deliver_to(self, consume: Callable[[Batch], None]) -> None:
+        """Call *consume* in the very task that read the packets."""
+        await self._receiver.deliver_to(
+            lambda packets: consume(Batch([packet.payload for packet in packets]))
+        )
+
     def statistics(self) -> dict[str, Json]:
         """The receiver's counters."""
         return {**self._receiver.statistics().as_dict()}

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.gateway.contract import Json, Level, Report, SinkPlan, Source, SourcePlan
+from terzetto.gateway.contract import Batch, Json, Level, Report, SinkPlan, Source, SourcePlan
 from terzetto.gateway.output import Output
 
 __all__ = ["EndpointReport", "Notice", "Route"]
@@ -126,21 +126,24 @@ class Route:
         return reports
 
     async def _carry(self, source: Source) -> None:
-        outputs = self._outputs
-        is_bulk = source.is_bulk
+        if not source.is_bulk:
+            await source.deliver_to(self._offer)
+            return
         while True:
             batch = await source.receive()
             if batch is None:
                 return
-            octets = sum(map(len, batch.payloads))
-            self._packets += len(batch.payloads)
-            self._octets += octets
-            self._last_arrival = trio.current_time()
-            for output in outputs:
-                output.offer(batch, octets)
-            if is_bulk:
-                for output in outputs:
-                    await output.wait_for_room()
+            self._offer(batch)
+            for output in self._outputs:
+                await output.wait_for_room()
+
+    def _offer(self, batch: Batch) -> None:
+        octets = sum(map(len, batch.payloads))
+        self._packets += len(batch.payloads)
+        self._octets += octets
+        self._last_arrival = trio.current_time()
+        for output in self._outputs:
+            output.offer(batch, octets)
 
     async def _wait_for_outputs(self, source: Source) -> None:
         for output in self._outputs:
