@@ -1,5 +1,8 @@
 """The ``terzetto`` command: parsing and printing; what the commands do lives in the rooms below.
 
-``app``     the table of commands
-``impair``  a UDP proxy that treats what passes as a bad network would
+``app``         the table of commands, and how they end
+``relay``       one input to many outputs
+``impair``      a UDP proxy that treats what passes as a bad network would
+``interfaces``  what ``miface=`` may name
+``display``     what a running relay says: JSON, lines, or a table
 """

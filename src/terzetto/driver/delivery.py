@@ -7,7 +7,7 @@ of live media that fell behind wants what is new. Events go to everybody who lis
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
@@ -30,6 +30,7 @@ class PacketQueue(Generic[T]):
         self._ended = False
         self._closed = False
         self._reading = False
+        self._consume: Callable[[list[T]], None] | None = None
         self.shed = 0
         """Packets dropped because the reader was too slow."""
 
@@ -40,6 +41,9 @@ class PacketQueue(Generic[T]):
         """Hand over *packets*; never waits."""
         if self._closed or self._ended:
             return
+        if self._consume is not None:
+            self._consume(packets)
+            return
         self._batches.append(packets)
         self._waiting += len(packets)
         while self._waiting > self._limit and len(self._batches) > 1:
@@ -47,6 +51,17 @@ class PacketQueue(Generic[T]):
             self._waiting -= len(oldest)
             self.shed += len(oldest)
         self._wake()
+
+    def divert(self, consume: Callable[[list[T]], None] | None) -> None:
+        """Hand batches to *consume* from now on, at once, instead of queueing them; what waits comes first.
+
+        It spares a hand-over from task to task. *consume* must neither wait nor raise. None ends it.
+        """
+        self._consume = consume
+        if consume is not None:
+            waiting = self.get_nowait()
+            if waiting:
+                consume(waiting)
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing more comes: readers get what is left, then *error*, or the end."""

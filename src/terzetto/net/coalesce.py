@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import trio
-
 from terzetto.net.endpoint import DatagramEndpoint, Run
 
 __all__ = ["DEFAULT_TICK", "CoalescingReader"]
@@ -46,7 +44,7 @@ class CoalescingReader:
         time has come.
         """
         if self._flowing:
-            await trio.sleep(self._tick)
+            await self._endpoint.wait_tick(self._tick)
             runs = self._endpoint.receive_nowait()
             if runs:
                 self._empty_ticks = 0

@@ -120,6 +120,14 @@ class DatagramEndpoint(trio.abc.AsyncResource):
     def receive_nowait(self) -> list[Run]:
         """Everything that is waiting, or an empty list."""
 
+    async def wait_tick(self, period: float) -> None:
+        """Wait for the next of a series of ticks *period* seconds apart, which `receive` ends.
+
+        One that came while nobody waited counts at once. For those who read now and then rather than at every
+        arrival; an endpoint that can do it cheaper than by sleeping does.
+        """
+        await trio.sleep(period)
+
     @abstractmethod
     async def send(self, runs: Sequence[Run]) -> None:
         """Send all of it, in order, waiting for room where needed."""

@@ -27,6 +27,7 @@ from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions, En
 from terzetto.net.receiving import MmsgReceiver, PlainReceiver, Receiver, RecvmsgReceiver, asks_for_gro
 from terzetto.net.sending import Sender, kernel_has_gso
 from terzetto.net.sockopts import is_wildcard, open_socket
+from terzetto.net.ticker import KernelTicker, has_kernel_ticker
 from terzetto.net.troubles import TroubleLog
 
 __all__ = ["UdpEndpoint", "open_udp_endpoint"]
@@ -67,6 +68,7 @@ class UdpEndpoint(DatagramEndpoint):
             mmsg=has_mmsg,
             bound_host=bound_host,
         )
+        self._ticker: KernelTicker | None = None
         self._closed = False
         self._is_waiting = False
 
@@ -82,6 +84,8 @@ class UdpEndpoint(DatagramEndpoint):
         if self._is_waiting:
             raise trio.BusyResourceError("another task is receiving from this endpoint")
         self._is_waiting = True
+        if self._ticker is not None:
+            self._ticker.rest()
         try:
             if self._receiver.was_cut_short:
                 # More is there for certain, or nearly. Asking the event loop first would be a wait.
@@ -105,6 +109,18 @@ class UdpEndpoint(DatagramEndpoint):
         if self._closed:
             raise trio.ClosedResourceError
         return self._receiver.drain()
+
+    async def wait_tick(self, period: float) -> None:
+        """Wait for the next of a series of ticks."""
+        ticker = self._ticker
+        if ticker is None:
+            if self._closed:
+                raise trio.ClosedResourceError
+            if not has_kernel_ticker():
+                await trio.sleep(period)
+                return
+            ticker = self._ticker = KernelTicker()
+        await ticker.wait(period)
 
     async def send(self, runs: Sequence[Run]) -> None:
         """Send all of it, in order, waiting for room where needed."""

@@ -6,7 +6,7 @@ listens is independent of which way the media goes: ``rist://host:port`` calls, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Unpack
 
@@ -15,6 +15,7 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.nursery import open_session_nursery
+from terzetto.errors import PeerTimedOut, WrongProtocol
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
 from terzetto.rist.core.receiver import Receiver
@@ -70,6 +71,10 @@ class RistSender(trio.abc.SendStream):
         """Whether a receiver answers."""
         return self._core.peer.is_connected
 
+    def explain_silence(self, waited: float) -> PeerTimedOut | WrongProtocol:
+        """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
+        return self._runtime.explain_silence(waited)
+
     async def wait_connected(self) -> None:
         """Wait until a receiver has answered.
 
@@ -99,14 +104,14 @@ class RistSender(trio.abc.SendStream):
         self._send(payloads, source_time)
         await self._session.wait_writable()
 
-    def send_packets_nowait(self, payloads: Sequence[Buffer]) -> None:
+    def send_packets_nowait(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
         """Send several payloads now; `trio.WouldBlock` when there is no receiver yet, or the socket is full."""
         self._check_open()
         if not self._runtime.was_connected and not self._core.may_send:
             raise trio.WouldBlock
         if not self._session.is_writable:
             raise trio.WouldBlock
-        self._send(payloads, None)
+        self._send(payloads, source_time)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there is a receiver and room to send."""
@@ -183,6 +188,10 @@ class RistReceiver(trio.abc.ReceiveStream):
         """Whether a sender is there."""
         return self._core.peer.is_connected
 
+    def explain_silence(self, waited: float) -> PeerTimedOut | WrongProtocol:
+        """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
+        return self._runtime.explain_silence(waited)
+
     async def wait_connected(self) -> None:
         """Wait until a sender is there; raises like `RistSender.wait_connected`."""
         await self._runtime.wait_connected()
@@ -223,6 +232,21 @@ class RistReceiver(trio.abc.ReceiveStream):
         if not packets:
             raise trio.EndOfChannel
         return packets
+
+    async def deliver_to(self, consume: Callable[[list[RistPacket]], None]) -> None:
+        """Call *consume* with all payloads that are due, whenever some are, until cancelled or closed.
+
+        For relays: what `receive_packets` would hand over task to task arrives in the task that read it, which
+        at low rates saves a good part of the work. *consume* must neither wait nor raise. Raises like
+        `receive_packets`.
+        """
+        if self._runtime.options.connect_timeout is not None and not self._runtime.was_connected:
+            await self._runtime.wait_connected()
+        self._queue.divert(consume)
+        try:
+            await self._queue.get()
+        finally:
+            self._queue.divert(None)
 
     async def aclose(self) -> None:
         """Close at once."""

@@ -77,7 +77,7 @@ class Runtime(Generic[CoreT]):
             return
         if self.is_closed:
             raise trio.ClosedResourceError
-        raise self._why_not(timeout or 0.0)
+        raise self.explain_silence(timeout or 0.0)
 
     def close(self) -> None:
         """End the session's tasks, close its sockets, end its events."""
@@ -103,7 +103,7 @@ class Runtime(Generic[CoreT]):
             self.events.publish(NetworkTrouble(trouble.peer, trouble.kind, trouble.text))
         self._troubles[trouble.kind] = trouble
 
-    def _why_not(self, timeout: float) -> PeerTimedOut | WrongProtocol:
+    def explain_silence(self, timeout: float) -> PeerTimedOut | WrongProtocol:
         """The most helpful thing to say about a peer that never answered."""
         target = self._plan.url
         heard = [

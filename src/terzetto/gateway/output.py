@@ -1,0 +1,240 @@
+"""One output of a route, kept apart from the others by a queue of its own.
+
+What comes in leaves at once where the sink takes it; otherwise it waits in the queue, for the output's own task
+to send. The queue is bounded by packets and by age; when it is full the oldest are shed and counted, because
+whoever watches live wants what is new. An output that fails is opened anew, again and again, ever more rarely.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+
+from terzetto.driver.nursery import open_session_nursery
+from terzetto.errors import CallerError, TerzettoError
+from terzetto.gateway.contract import Batch, Json, Report, Sink, SinkPlan
+
+__all__ = ["QUEUE_LIMIT", "Output"]
+
+QUEUE_LIMIT: Final = 16_384
+"""Packets that may wait for one output: 21 MB of the usual size, nearly two seconds at 100 Mbit/s."""
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_BETWEEN_COMPLAINTS: Final = 5.0
+
+# A sink that has not been ready by the end of the input gets this long to become so.
+_LAST_CHANCE: Final = 2.0
+
+# An output that takes nothing for this long no longer holds an input back.
+_STALLED: Final = 5.0
+
+
+class Output:
+    """Runs one sink; `offer` never waits and never raises."""
+
+    def __init__(self, plan: SinkPlan, report: Report) -> None:
+        self.plan = plan
+        self._report = report
+        self._sink: Sink | None = None
+        self._queue: deque[tuple[float, Batch]] = deque()
+        self._waiting = 0
+        self._is_busy = False
+        self._ended = False
+        self._changed = trio.Event()
+        self._took = trio.Event()
+        self._last_progress = -_STALLED
+        self._last_complaint = -_BETWEEN_COMPLAINTS
+        self.opened = trio.Event()
+        """Set when the sink was opened, or could not be."""
+        self.ready = trio.Event()
+        """Set when what is sent reaches somebody for the first time."""
+        self.failure: TerzettoError | OSError | trio.BrokenResourceError | None = None
+        """Why the sink is not open at the moment."""
+        self.packets = 0
+        self.octets = 0
+        self.shed = 0
+
+    @property
+    def name(self) -> str:
+        """The URL, without its secrets."""
+        return self.plan.name
+
+    @property
+    def waiting(self) -> int:
+        """Packets in the queue."""
+        return self._waiting
+
+    def statistics(self) -> Mapping[str, Json]:
+        """What the sink counted; empty while it is not open."""
+        return {} if self._sink is None else self._sink.statistics()
+
+    def offer(self, batch: Batch, octets: int) -> None:
+        """Take *batch*, of that many bytes."""
+        sink = self._sink
+        if sink is not None and not self._waiting and not self._is_busy:
+            try:
+                rest = sink.send_nowait(batch)
+            except (TerzettoError, OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                rest = batch  # the task will find out the same, and knows what to do about it
+            if rest is None:
+                self.packets += len(batch.payloads)
+                self.octets += octets
+                return
+            if rest is not batch:
+                self._count(batch)
+                self._count(rest, -1)
+            batch = rest
+        self._enqueue(batch)
+
+    def end(self) -> None:
+        """Nothing more comes: what waits is sent, then the sink closes."""
+        self._ended = True
+        self._changed.set()
+
+    async def wait_for_room(self) -> None:
+        """Wait until half of the queue is free, as long as the output is getting anywhere."""
+        while self._waiting > QUEUE_LIMIT // 2 and not self._ended:
+            patience = self._last_progress + _STALLED - trio.current_time()
+            if patience <= 0:
+                break
+            self._took = trio.Event()
+            with trio.move_on_after(patience):
+                await self._took.wait()
+
+    async def run(self) -> None:
+        """Keep the sink open, and send what waits, until the end. Only a caller's mistake is raised."""
+        pause = _FIRST_PAUSE
+        while True:
+            opened_at = trio.current_time()
+            try:
+                await self._serve()
+            except CallerError:
+                raise
+            except (TerzettoError, OSError, trio.BrokenResourceError) as exc:
+                self.failure = exc
+            else:
+                return
+            finally:
+                self._sink = None
+                self._is_busy = False
+                self.opened.set()
+            if self._ended:
+                self._give_up(f"failed: {self.failure}")
+                return
+            if trio.current_time() - opened_at > _LONGEST_PAUSE:
+                pause = _FIRST_PAUSE
+            self._report("failed", f"{self.failure}; trying again in {pause:g} s", level="warning")
+            with trio.move_on_after(pause):
+                while not self._ended:
+                    self._changed = trio.Event()
+                    await self._changed.wait()
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _serve(self) -> None:
+        async with open_session_nursery() as nursery:
+            sink = await self.plan.open(nursery, self._report)
+            try:
+                self._sink = sink
+                if self.failure is not None:
+                    self.failure = None
+                    self._report("reopened", "open again")
+                self.opened.set()
+                nursery.start_soon(self._tell_when_ready, sink)
+                await self._write(sink)
+                self._sink = None
+                await sink.aclose()
+            except BaseException:
+                await trio.aclose_forcefully(sink)
+                raise
+
+    async def _tell_when_ready(self, sink: Sink) -> None:
+        await sink.wait_ready()
+        self._last_progress = trio.current_time()
+        self.ready.set()
+
+    async def _write(self, sink: Sink) -> None:
+        while True:
+            if not self._queue:
+                if self._ended:
+                    return
+                self._changed = trio.Event()
+                await self._changed.wait()
+                continue
+            if self._ended and not self.ready.is_set():
+                with trio.move_on_after(_LAST_CHANCE):
+                    await self.ready.wait()
+                if not self.ready.is_set():
+                    self._give_up("was never ready")
+                    return
+            if sink.gather_seconds and not self._ended:
+                await trio.sleep(sink.gather_seconds)
+            await self._send_waiting(sink)
+
+    async def _send_waiting(self, sink: Sink) -> None:
+        # While `_is_busy`, new packets queue up behind those that are on their way.
+        self._is_busy = True
+        try:
+            if not sink.gather_seconds:
+                await sink.wait_ready()  # meanwhile the queue stays within its bounds
+                self._shed_stale()
+            taken = self._take()
+            if taken.payloads:
+                await sink.send(taken)
+                self._count(taken)
+        finally:
+            self._is_busy = False
+        self._last_progress = trio.current_time()
+        self._took.set()
+
+    def _take(self) -> Batch:
+        self._waiting = 0
+        if len(self._queue) == 1:
+            return self._queue.popleft()[1]
+        batches = [batch for _, batch in self._queue]
+        self._queue.clear()
+        payloads = [payload for batch in batches for payload in batch.payloads]
+        return Batch(payloads, batches[0].source_time if batches else None)
+
+    def _enqueue(self, batch: Batch) -> None:
+        self._queue.append((trio.current_time(), batch))
+        self._waiting += len(batch.payloads)
+        if self._waiting > QUEUE_LIMIT:
+            self._shed_stale()
+        self._changed.set()
+
+    def _shed_stale(self) -> None:
+        oldest_kept = trio.current_time() - (
+            self._sink.backlog_seconds if self._sink else Sink.backlog_seconds
+        )
+        while len(self._queue) > 1 and (
+            self._waiting > QUEUE_LIMIT or (self._queue[0][0] < oldest_kept and not self._ended)
+        ):
+            _, batch = self._queue.popleft()
+            self._waiting -= len(batch.payloads)
+            self._shed(len(batch.payloads))
+
+    def _shed(self, count: int) -> None:
+        self.shed += count
+        now = trio.current_time()
+        # Before anybody was there nothing is missed, and it is no news either.
+        if self.ready.is_set() and now - self._last_complaint >= _BETWEEN_COMPLAINTS:
+            self._last_complaint = now
+            self._report(
+                "shedding",
+                f"does not keep up: {self.shed} packets, the oldest each time, were dropped so far",
+                level="warning",
+            )
+
+    def _give_up(self, why: str) -> None:
+        lost, self._waiting = self._waiting, 0
+        self._queue.clear()
+        self.shed += lost
+        self._report("gave_up", f"{why}; {lost} packets were not sent", level="warning")
+
+    def _count(self, batch: Batch, sign: int = 1) -> None:
+        self.packets += sign * len(batch.payloads)
+        self.octets += sign * sum(map(len, batch.payloads))

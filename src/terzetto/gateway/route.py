@@ -1,0 +1,178 @@
+"""One input to many outputs.
+
+The input's task offers each batch to every output in turn; an output takes it at once or queues it, and never
+makes the others wait. Only an input that can be held back without losing anything (a file read at full speed) is
+held back, and only by outputs that get anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
+
+import attrs
+import trio
+
+from terzetto.driver.nursery import open_session_nursery
+from terzetto.gateway.contract import Batch, Json, Level, Report, SinkPlan, Source, SourcePlan
+from terzetto.gateway.output import Output
+
+__all__ = ["EndpointReport", "Notice", "Route"]
+
+# How long an input that can wait does so for the slower outputs once the first is ready.
+_PATIENCE_WITH_THE_OTHERS: Final = 3.0
+
+_PATIENCE_WITH_THE_INPUT: Final = 5.0
+
+
+@attrs.frozen
+class Notice:
+    """Something that happened at one end of a route."""
+
+    endpoint: str
+    role: Literal["input", "output"]
+    event: str
+    text: str
+    level: Level
+
+
+@attrs.frozen
+class EndpointReport:
+    """What passed one end of a route so far."""
+
+    endpoint: str
+    role: Literal["input", "output"]
+    packets: int
+    octets: int
+    queue: int = 0
+    shed: int = 0
+    details: Mapping[str, Json] = attrs.field(factory=dict)
+    """The protocol's own counters."""
+
+
+class Route:
+    """Carries what *source* gives to all *sinks*; *notice* hears what happens, between awaits."""
+
+    def __init__(
+        self, source: SourcePlan, sinks: Sequence[SinkPlan], *, notice: Callable[[Notice], None]
+    ) -> None:
+        self._plan = source
+        self._notice = notice
+        self._source: Source | None = None
+        self._outputs = [Output(plan, self._report_for(plan.name, "output")) for plan in sinks]
+        self._reading = trio.CancelScope()
+        self._packets = 0
+        self._octets = 0
+        self._last_arrival: float | None = None
+
+    async def run(self) -> None:
+        """Open everything, carry until the input ends or `stop` is called, let the outputs finish, close.
+
+        Raises what went wrong with the input, or with all outputs at once when they were opened.
+        """
+        async with open_session_nursery() as background:
+            source = await self._plan.open(background, self._report_for(self._plan.name, "input"))
+            try:
+                self._source = source
+                async with trio.open_nursery() as outputs:
+                    for output in self._outputs:
+                        outputs.start_soon(output.run)
+                    with self._reading:
+                        await self._wait_for_outputs(source)
+                        background.start_soon(self._mind_silence, source.silence_hint)
+                        await self._carry(source)
+                    for output in self._outputs:
+                        output.end()
+            finally:
+                self._source = None
+                await trio.aclose_forcefully(source)
+
+    def stop(self) -> None:
+        """Read no more; what was read still leaves, then `run` returns."""
+        self._reading.cancel()
+
+    async def wait_idle(self, seconds: float) -> None:
+        """Wait until nothing has arrived for *seconds*, after something has."""
+        while True:
+            if self._last_arrival is None:
+                await trio.sleep(min(seconds, 0.1))
+                continue
+            due = self._last_arrival + seconds
+            if due <= trio.current_time():
+                return
+            await trio.sleep_until(due)
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every output is or was served; False where one failed, or was never ready."""
+        return all(output.ready.is_set() and output.failure is None for output in self._outputs)
+
+    def reports(self) -> list[EndpointReport]:
+        """What passed so far, the input first."""
+        details = {} if self._source is None else self._source.statistics()
+        reports = [EndpointReport(self._plan.name, "input", self._packets, self._octets, details=details)]
+        for output in self._outputs:
+            reports.append(
+                EndpointReport(
+                    output.name,
+                    "output",
+                    output.packets,
+                    output.octets,
+                    output.waiting,
+                    output.shed,
+                    output.statistics(),
+                )
+            )
+        return reports
+
+    async def _carry(self, source: Source) -> None:
+        if not source.is_bulk:
+            await source.deliver_to(self._offer)
+            return
+        while True:
+            batch = await source.receive()
+            if batch is None:
+                return
+            self._offer(batch)
+            for output in self._outputs:
+                await output.wait_for_room()
+
+    def _offer(self, batch: Batch) -> None:
+        octets = sum(map(len, batch.payloads))
+        self._packets += len(batch.payloads)
+        self._octets += octets
+        self._last_arrival = trio.current_time()
+        for output in self._outputs:
+            output.offer(batch, octets)
+
+    async def _wait_for_outputs(self, source: Source) -> None:
+        for output in self._outputs:
+            await output.opened.wait()
+        failures = [output.failure for output in self._outputs if output.failure is not None]
+        if len(failures) == len(self._outputs):
+            raise failures[0]
+        if not source.is_patient:
+            return
+        async with trio.open_nursery() as nursery:
+
+            async def cut_short(output: Output) -> None:
+                await output.ready.wait()
+                nursery.cancel_scope.deadline = min(
+                    nursery.cancel_scope.deadline, trio.current_time() + _PATIENCE_WITH_THE_OTHERS
+                )
+
+            for output in self._outputs:
+                nursery.start_soon(cut_short, output)
+
+    async def _mind_silence(self, hint: str) -> None:
+        await trio.sleep(_PATIENCE_WITH_THE_INPUT)
+        if hint and self._last_arrival is None:
+            report = self._report_for(self._plan.name, "input")
+            text = f"nothing has arrived in {_PATIENCE_WITH_THE_INPUT:g} s; {hint}; waiting on"
+            report("no_input", text, level="warning")
+
+    def _report_for(self, endpoint: str, role: Literal["input", "output"]) -> Report:
+        def report(event: str, text: str, *, level: Level = "info") -> None:
+            self._notice(Notice(endpoint, role, event, text, level))
+
+        return report
