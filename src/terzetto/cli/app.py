@@ -14,6 +14,7 @@ from terzetto.errors import CallerError, TerzettoError
 __all__ = ["COMMANDS", "app", "run"]
 
 COMMANDS: Final = {
+    "demo": "terzetto.cli.demo:demo",
     "impair": "terzetto.cli.impair:impair",
 }
 """Name of each command and the function that carries it out."""
