@@ -18,6 +18,7 @@ from terzetto.errors import CallerError, TerzettoError
 __all__ = ["COMMANDS", "app", "run"]
 
 COMMANDS: Final = {
+    "demo": "terzetto.cli.demo:demo",
     "relay": "terzetto.cli.relay:relay",
     "impair": "terzetto.cli.impair:impair",
     "interfaces": "terzetto.cli.interfaces:interfaces",
