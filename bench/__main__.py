@@ -19,7 +19,7 @@ from bench.result import Result, read_results, write_result
 from bench.run import Settings, measure
 from bench.table import markdown, replace_between
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 IMPAIRMENTS: Final = {
     "none": "",
@@ -37,7 +37,7 @@ END: Final = "<!-- bench: end -->"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print tables of medians; 0 when every run gave figures."""
-    options = _parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     try:
         if options.report:
             results = [result for path in options.report for result in read_results(path)]
@@ -123,7 +123,8 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add("--peer", default="", help="peers to measure, comma separated; all by default")
