@@ -16,7 +16,13 @@ import trio
 from trio.testing import MockClock
 
 import terzetto as tz
-from terzetto.testing import LinkConditions, SimulatedHost, SimulatedNetwork, deterministic_scheduling, use_network
+from terzetto.testing import (
+    LinkConditions,
+    SimulatedHost,
+    SimulatedNetwork,
+    deterministic_scheduling,
+    use_network,
+)
 
 __all__ = ["COUNTERPARTS", "World"]
 

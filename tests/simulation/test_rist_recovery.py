@@ -21,7 +21,7 @@ def random_conditions(chance: random.Random) -> LinkConditions:
     bursts = BurstLoss.with_mean(loss=max(loss, 0.01), burst=chance.uniform(2, 8))
     delay = chance.choice([0.0005, 0.01, 0.05])
     return LinkConditions(
-        loss=chance.choice([loss, bursts]),
+        loss=bursts if chance.random() < 0.5 else loss,
         delay=delay,
         jitter=chance.choice([0.0, 0.3, 0.9]) * delay,
         reorder=chance.choice([0.0, 0.0, 0.05]),
@@ -30,9 +30,20 @@ def random_conditions(chance: random.Random) -> LinkConditions:
     )
 
 
-def run(seed: int, there: LinkConditions, back: LinkConditions, **knobs: object) -> Outcome:
+def run(
+    seed: int,
+    there: LinkConditions,
+    back: LinkConditions,
+    *,
+    packets: int,
+    buffer: float,
+    interval: float = 0.002,
+    partition: tuple[float, float] | None = None,
+) -> Outcome:
     async def main() -> Outcome:
-        return await stream(seed, there, back, **knobs)  # type: ignore[arg-type]
+        return await stream(
+            seed, there, back, packets=packets, interval=interval, partition=partition, buffer=buffer
+        )
 
     outcome: Outcome = trio.run(main, clock=MockClock(autojump_threshold=0))
     return outcome

@@ -351,7 +351,7 @@ async def test_cancelled_anywhere_nothing_is_left(
     """Cancel after every number of scheduling steps until the call would have finished by itself."""
     async with on(world.bob, "rist://@:5000", buffer=0.1):
         tasks = trio.lowlevel.current_statistics().tasks_living
-        for steps in range(0, 40):
+        for steps in range(40):
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as nursery:
 

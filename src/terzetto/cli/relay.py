@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import trio
 
 from terzetto.gateway.registry import plan_sink, plan_source
-from terzetto.gateway.route import Notice, Route
-
-import signal, sys
+from terzetto.gateway.route import Route
 
 
 def relay(source: str, *sinks: str) -> int:

@@ -111,18 +111,18 @@ class Route:
         """What passed so far, the input first."""
         details = {} if self._source is None else self._source.statistics()
         reports = [EndpointReport(self._plan.name, "input", self._packets, self._octets, details=details)]
-        for output in self._outputs:
-            reports.append(
-                EndpointReport(
-                    output.name,
-                    "output",
-                    output.packets,
-                    output.octets,
-                    output.waiting,
-                    output.shed,
-                    output.statistics(),
-                )
+        reports += [
+            EndpointReport(
+                output.name,
+                "output",
+                output.packets,
+                output.octets,
+                output.waiting,
+                output.shed,
+                output.statistics(),
             )
+            for output in self._outputs
+        ]
         return reports
 
     async def _carry(self, source: Source) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["PromiseBroken", "promise"]
 
 
-class PromiseBroken(AssertionError):  # noqa: N818 -- named like our other exceptions
+class PromiseBroken(AssertionError):
     """A conformance check or an invariant failed; the message names the promise and what happened instead."""
 
 
