@@ -16,14 +16,14 @@ async def fail(error: Exception, after: int = 0) -> None:
 
 
 async def test_the_error_of_a_task_arrives_plain() -> None:
-    with pytest.raises(PeerTimedOut, match="silent"):  # noqa: PT012
+    with pytest.raises(PeerTimedOut, match="silent"):
         async with open_session_nursery() as nursery:
             nursery.start_soon(fail, PeerTimedOut("silent"))
             await trio.sleep_forever()
 
 
 async def test_the_error_of_the_block_wins_and_the_others_are_noted() -> None:
-    with pytest.raises(KeyError) as caught:  # noqa: PT012
+    with pytest.raises(KeyError) as caught:
         async with open_session_nursery() as nursery:
 
             async def fail_when_cancelled() -> None:
@@ -53,7 +53,7 @@ async def test_cancellation_from_outside_stays_cancellation() -> None:
 
 
 async def test_cancellation_does_not_hide_an_error_that_happened_too() -> None:
-    with pytest.raises(PeerTimedOut), trio.CancelScope() as scope:  # noqa: PT012
+    with pytest.raises(PeerTimedOut), trio.CancelScope() as scope:
         async with open_session_nursery() as nursery:
             nursery.start_soon(fail, PeerTimedOut("at the same moment"))
             await trio.lowlevel.checkpoint()

@@ -211,7 +211,7 @@ async def test_who_waits_for_room_is_let_go_when_the_session_ends(autojump_clock
 
 async def test_an_error_in_the_core_surfaces_alone(autojump_clock: MockClock) -> None:
     world = World()
-    with pytest.raises(ZeroDivisionError, match="a bug in the core"):  # noqa: PT012
+    with pytest.raises(ZeroDivisionError, match="a bug in the core"):
         async with world.running():
             await world.say(b"!")
             await trio.sleep_forever()
@@ -220,7 +220,7 @@ async def test_an_error_in_the_core_surfaces_alone(autojump_clock: MockClock) ->
 
 async def test_an_endpoint_closed_under_a_session_is_an_error(autojump_clock: MockClock) -> None:
     world = World()
-    with pytest.raises(trio.ClosedResourceError):  # noqa: PT012
+    with pytest.raises(trio.ClosedResourceError):
         async with world.running():
             await trio.testing.wait_all_tasks_blocked()
             world.endpoint.close()

@@ -29,7 +29,7 @@ async def opened(*options: EndpointOptions) -> AsyncIterator[list[UdpEndpoint]]:
     endpoints: list[UdpEndpoint] = []
     try:
         for each in options:
-            endpoints.append(open_udp_endpoint(each))  # noqa: PERF401 - the ones before must be closed on failure
+            endpoints.append(open_udp_endpoint(each))
         yield endpoints
     finally:
         for endpoint in endpoints:
