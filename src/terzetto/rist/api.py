@@ -20,10 +20,10 @@ from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.core.settings import Settings
 from terzetto.rist.events import RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
-from terzetto.rist.runtime import Runtime, prepare
+from terzetto.rist.plan import prepare
+from terzetto.rist.runtime import Runtime, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
 
@@ -273,22 +273,10 @@ async def connect_rist_sender(
 ) -> RistSender:
     """Open a sender whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_sender`."""
     plan = await prepare(url, options, knobs)
-
-    def make_core() -> Sender:
-        chosen = plan.options.flow_id
-        flow_id = int.from_bytes(plan.entropy(4), "big") & ~1 if chosen is None else chosen
-        return Sender(
-            plan.translator,
-            Settings.of(plan.options),
-            flow_id=flow_id,
-            now=current_micros(),
-            wall_clock_offset=plan.wall_clock_offset,
-            entropy=plan.entropy,
-            remote=plan.remote,
-        )
-
-    runtime = await plan.start(nursery, make_core, media_tick=0.0, queue=None)
-    return RistSender(runtime)
+    endpoints = await plan.open_endpoints()
+    return RistSender(
+        await start_session(nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None)
+    )
 
 
 async def connect_rist_receiver(
@@ -297,18 +285,10 @@ async def connect_rist_receiver(
     """Open a receiver whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_receiver`."""
     plan = await prepare(url, options, knobs)
     queue = PacketQueue[RistPacket](plan.options.delivery_limit)
-
-    def make_core() -> Receiver:
-        return Receiver(
-            plan.translator,
-            Settings.of(plan.options),
-            now=current_micros(),
-            wall_clock_offset=plan.wall_clock_offset,
-            entropy=plan.entropy,
-            remote=plan.remote,
-        )
-
-    runtime = await plan.start(nursery, make_core, media_tick=plan.options.tick, queue=queue)
+    endpoints = await plan.open_endpoints()
+    runtime = await start_session(
+        nursery, plan, plan.make_receiver(), endpoints, media_tick=plan.options.tick, queue=queue
+    )
     return RistReceiver(runtime, queue)
 
 

@@ -1,31 +1,23 @@
-"""From a URL to a running session: what senders and receivers share on their way to the network."""
+"""A running session: what senders, receivers and listeners share once the sockets are open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-import attrs
 import trio
 
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
-from terzetto.errors import InvalidUrl, PeerTimedOut, UnsupportedOperation, WrongProtocol
-from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions, Trouble
-from terzetto.net.network import Network, current_network
-from terzetto.net.ports import open_port_pair
+from terzetto.errors import PeerTimedOut, WrongProtocol
+from terzetto.net.endpoint import DatagramEndpoint, Trouble
 from terzetto.primitives.datagrams import Address
-from terzetto.primitives.time import Micros
-from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.core.simple import SimpleTranslator
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
-from terzetto.rist.options import RistKnobs, RistOptions
-from terzetto.rist.url import options_from_url
-from terzetto.url import EndpointUrl, parse_url
+from terzetto.rist.plan import Plan
 
-__all__ = ["Plan", "Runtime", "prepare"]
+__all__ = ["Runtime", "start_session"]
 
 CoreT = TypeVar("CoreT", bound=Sender | Receiver)
 
@@ -36,7 +28,7 @@ class Runtime(Generic[CoreT]):
     def __init__(
         self,
         core: CoreT,
-        endpoints: list[DatagramEndpoint],
+        endpoints: Sequence[DatagramEndpoint],
         plan: Plan,
         *,
         media_tick: float,
@@ -136,92 +128,21 @@ class Runtime(Generic[CoreT]):
         )
 
 
-@attrs.frozen(kw_only=True)
-class Plan:
-    """Everything that is decided before a socket is opened."""
-
-    url: EndpointUrl
-    options: RistOptions
-    network: Network
-    translator: Translator
-    local: Address
-    family: int
-    remote: Address | None
-    wall_clock_offset: Micros
-
-    def entropy(self, size: int) -> bytes:
-        """Random bytes of the network we are on."""
-        return self.network.entropy(size)
-
-    async def start(
-        self,
-        nursery: trio.Nursery,
-        make_core: Callable[[], CoreT],
-        *,
-        media_tick: float,
-        queue: PacketQueue[RistPacket] | None,
-    ) -> Runtime[CoreT]:
-        """Open the endpoints and start the session in *nursery*."""
-        options = self.options
-        endpoints = list(
-            await open_port_pair(
-                self.network,
-                EndpointOptions(
-                    local=self.local,
-                    family=self.family,
-                    interface=options.interface,
-                    ttl=options.ttl,
-                    tos=options.tos,
-                    sources=(options.source,) if options.source else (),
-                ),
-            )
-        )
-        try:
-            runtime = Runtime(make_core(), endpoints, self, media_tick=media_tick, queue=queue)
-            await nursery.start(runtime.session.run)
-        except BaseException:
-            for endpoint in endpoints:
-                endpoint.close()
-            raise
-        return runtime
-
-
-async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Plan:
-    """Read the URL, check the options, look up the host."""
-    parsed = parse_url(url)
-    if parsed.scheme != "rist":
-        raise InvalidUrl(
-            f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen"
-        )
-    chosen = options_from_url(parsed, options, knobs)
-    if chosen.profile != "simple":
-        raise UnsupportedOperation(
-            f"the {chosen.profile} profile is not there yet", hint="use profile=simple"
-        )
-    port = parsed.port or 0
-    if port % 2:
-        raise InvalidUrl(
-            f"port {port} is odd",
-            hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}",
-        )
-    network = current_network()
-    remote: Address | None = None
-    if parsed.listen:
-        local = Address(parsed.host, port)
-        if parsed.host:
-            local = (await network.resolve(parsed.host, port))[0]
-        family = 6 if local.is_ipv6 else 4
-    else:
-        remote = (await network.resolve(parsed.host, port))[0]
-        local = Address("", chosen.local_port)
-        family = 6 if remote.is_ipv6 else 4
-    return Plan(
-        url=parsed,
-        options=chosen,
-        network=network,
-        translator=SimpleTranslator(payload_type=chosen.rtp_ptype, nack_type=chosen.nack_type),
-        local=local,
-        family=family,
-        remote=remote,
-        wall_clock_offset=network.wall_clock_offset(),
-    )
+async def start_session(
+    nursery: trio.Nursery,
+    plan: Plan,
+    core: CoreT,
+    endpoints: Sequence[DatagramEndpoint],
+    *,
+    media_tick: float,
+    queue: PacketQueue[RistPacket] | None,
+) -> Runtime[CoreT]:
+    """Start a session in *nursery*; the endpoints are its own from here on, whatever happens."""
+    try:
+        runtime = Runtime(core, endpoints, plan, media_tick=media_tick, queue=queue)
+        await nursery.start(runtime.session.run)
+    except BaseException:
+        for endpoint in endpoints:
+            endpoint.close()
+        raise
+    return runtime
