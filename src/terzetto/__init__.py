@@ -40,6 +40,7 @@ from terzetto.rist.api import (
     open_rist_sender,
 )
 from terzetto.rist.events import RistPacket
+from terzetto.rist.listener import RistListener, open_rist_listener
 from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ __all__ = [
     "PeerTimedOut",
     "PermissionRefused",
     "ProtocolViolation",
+    "RistListener",
     "RistOptions",
     "RistPacket",
     "RistReceiver",
@@ -70,6 +72,7 @@ __all__ = [
     "WrongProtocol",
     "connect_rist_receiver",
     "connect_rist_sender",
+    "open_rist_listener",
     "open_rist_receiver",
     "open_rist_sender",
 ]

@@ -10,9 +10,12 @@ from terzetto.net.network import Network
 
 __all__ = ["open_port_pair"]
 
-# Half of all ephemeral ports are even and most neighbours are free, so that one in two or better succeeds;
-# thirty-two failures mean that the machine is full, not that we were unlucky.
+# Most neighbours are free, so that the first or second pair is ours; thirty-two failures mean that the machine is
+# full, not that we were unlucky.
 _TRIES = 32
+
+_LOWEST = 1024
+_BEYOND = 65536
 
 
 async def open_port_pair(
@@ -52,22 +55,17 @@ async def _open_both(network: Network, options: EndpointOptions) -> tuple[Datagr
 
 
 async def _find_pair(network: Network, options: EndpointOptions) -> tuple[DatagramEndpoint, DatagramEndpoint]:
-    # What does not fit stays open until the search is over, or the same port might be offered again.
-    unfit: list[DatagramEndpoint] = []
-    try:
-        for _ in range(_TRIES):
-            first = await network.open_datagram_endpoint(options)
-            unfit.append(first)
-            port = first.local_address.port
-            try:
-                second = await network.open_datagram_endpoint(_at_port(options, port ^ 1))
-            except AddressInUse:
-                continue
-            unfit.pop()
-            return (second, first) if port % 2 else (first, second)
-    finally:
-        for endpoint in unfit:
-            endpoint.close()
+    # The system says where to look; from there upwards, so that two who search at the same time do not take each
+    # other's neighbours again and again.
+    first = await network.open_datagram_endpoint(options)
+    first.close()
+    start = first.local_address.port & ~1
+    for step in range(_TRIES):
+        even = _LOWEST + (start - _LOWEST + 2 * step) % (_BEYOND - _LOWEST)
+        try:
+            return await _open_both(network, _at_port(options, even))
+        except AddressInUse:
+            continue
     raise AddressInUse(
         f"no even port with a free neighbour was found in {_TRIES} tries",
         hint="name a port that is known to be free",

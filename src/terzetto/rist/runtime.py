@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import trio
@@ -43,6 +43,8 @@ class Runtime(Generic[CoreT]):
         self._connected = trio.Event()
         self._troubles: dict[str, Trouble] = {}
         self.is_closed = False
+        self.on_event: Callable[[RistEvent], None] = _nobody
+        """Hears every event at once, before those who listen to `events`."""
         ticks = [media_tick] + [0.0] * (len(endpoints) - 1)
         self.session: Session[RistEvent] = Session(
             core,
@@ -72,12 +74,16 @@ class Runtime(Generic[CoreT]):
         raise self.explain_silence(timeout or 0.0)
 
     def close(self) -> None:
-        """End the session's tasks, close its sockets, end its events."""
+        """End the session, and drop what was not read."""
         self.is_closed = True
-        self.session.stop()
-        self.events.close()
         if self._queue is not None:
             self._queue.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the session's tasks, close its sockets, end its events; what was received can still be read."""
+        self.session.stop()
+        self.events.close()
         self._connected.set()
 
     def _deliver(self, events: list[RistEvent]) -> None:
@@ -88,6 +94,7 @@ class Runtime(Generic[CoreT]):
                 continue
             if type(event) is PeerConnected:
                 self._connected.set()
+            self.on_event(event)
             self.events.publish(event)
 
     def _complain(self, trouble: Trouble) -> None:
@@ -146,3 +153,7 @@ async def start_session(
             endpoint.close()
         raise
     return runtime
+
+
+def _nobody(event: RistEvent) -> None:
+    """Hears nothing."""
