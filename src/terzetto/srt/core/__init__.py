@@ -1,0 +1,1 @@
+"""The rules of SRT, as small machines that own neither sockets nor clocks."""
