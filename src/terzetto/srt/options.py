@@ -164,15 +164,19 @@ class SrtOptions:
     """The least that a measured input is taken for."""
     overhead: int = _option(25, "oheadbw", _ANY, _between(5, 100, "percent"))
     """Room for repeats above the input, where ``max_bandwidth`` is 0."""
-    max_retransmit_bandwidth: int = _option(-1, "maxrexmitbw", _ANY, _between(-1, 1 << 62, "bytes per second"))
+    max_retransmit_bandwidth: int = _option(
+        -1, "maxrexmitbw", _ANY, _between(-1, 1 << 62, "bytes per second")
+    )
     """The most that repeats may take; -1 has no limit, 0 never repeats."""
 
     connect_timeout: float = _option(3.0, "conntimeo", _PRE, _between(0, 3600, "seconds"), milliseconds=True)
-    peer_idle_timeout: float = _option(5.0, "peeridletimeo", _PRE, _between(0, 3600, "seconds"), milliseconds=True)
+    peer_idle_timeout: float = _option(
+        5.0, "peeridletimeo", _PRE, _between(0, 3600, "seconds"), milliseconds=True
+    )
     """How long a peer may be silent."""
     linger: float | None = attrs.field(default=None, metadata={"libsrt": "linger", "binding": _ANY})
-    """How long closing waits for what was sent to arrive. None waits as long as a repeat can still help and until
-    the peer has played it, which libsrt needs since it forgets at a shutdown what is not yet due; 0 does not wait."""
+    """How long closing waits for what was sent to arrive. None waits as long as a repeat can still help and
+    until the peer has played it, which libsrt needs since it forgets at a shutdown what is not yet due; 0 does not wait."""
     min_version: int = _option(0x010000, "minversion", _PRE, _between(0, _MAX_31))
     """Refuse peers whose version (0xMMmmpp) is lower."""
 
@@ -187,9 +191,13 @@ class SrtOptions:
 
     backlog: int = attrs.field(default=64, validator=_between(1, 65_535), metadata={"binding": _BIND})
     """Connections that may wait to be accepted; more are refused."""
-    max_connections: int = attrs.field(default=10_000, validator=_between(1, 1 << 20), metadata={"binding": _BIND})
+    max_connections: int = attrs.field(
+        default=10_000, validator=_between(1, 1 << 20), metadata={"binding": _BIND}
+    )
     """Connections that a listener carries at a time; more are refused."""
-    read_tick: float = attrs.field(default=0.004, validator=_between(0, 0.1, "seconds"), metadata={"binding": _BIND})
+    read_tick: float = attrs.field(
+        default=0.004, validator=_between(0, 0.1, "seconds"), metadata={"binding": _BIND}
+    )
     """While data flows the socket is read this often rather than packet by packet; 0 reads at once."""
 
     congestion: str = _option("live", "congestion", _PRE, _one_of("live", "file"))
@@ -281,7 +289,9 @@ def options_from_query(query: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
 
     Names and units are srt-live-transmit's, times milliseconds. `InvalidOption` names the parameter.
     """
-    by_libsrt = {field.metadata["libsrt"]: field for field in attrs.fields(SrtOptions) if "libsrt" in field.metadata}
+    by_libsrt = {
+        field.metadata["libsrt"]: field for field in attrs.fields(SrtOptions) if "libsrt" in field.metadata
+    }
     keywords: dict[str, Any] = {}
     others: dict[str, str] = {}
     for key, text in query.items():
@@ -322,7 +332,12 @@ def _convert_number(key: str, text: str) -> int:
 
 def _convert_milliseconds(key: str, text: str) -> float:
     value = _convert_number(key, text)
-    if value > 1000 * _LONGEST_DELAY and "latency" in key or key == "tsbpddelay" and value > 1000 * _LONGEST_DELAY:
+    if (
+        value > 1000 * _LONGEST_DELAY
+        and "latency" in key
+        or key == "tsbpddelay"
+        and value > 1000 * _LONGEST_DELAY
+    ):
         raise InvalidOption(
             f"{key} is {value} ms; it must be between 0 and 65535 ms",
             hint=f"ffmpeg counts it in microseconds, here it is milliseconds: write {key}={value // 1000}",
