@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Whole UDP payloads as libsrt 1.5.1 and later put them on the wire, captured on loopback."""
 
 from __future__ import annotations

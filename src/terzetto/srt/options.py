@@ -20,7 +20,7 @@ ANNOUNCED_VERSION: Final = 0x00010505
 """What we say we are: 1.5.5, because older versions get a broken construction of AES-GCM from libsrt."""
 
 PER_PACKET_OVERHEAD: Final = 44
-"""IPv4, UDP and SRT headers: what libsrt's arithmetic of sizes and rates adds to each payload, on IPv6 too."""
+"""IPv4, UDP and SRT headers: what libsrt adds to each payload in its sums, on IPv6 too."""
 
 _IP_UDP_HEADERS: Final = 28
 _LONGEST_DELAY: Final = 65.535
@@ -41,10 +41,14 @@ def _between(low: float, high: float, unit: str = "") -> Callable[[object, attrs
     suffix = f" {unit}" if unit else ""
 
     def check(_: object, field: attrs.Attribute[Any], value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if not _is_number(value) or not low <= value <= high:
             raise InvalidOption(f"{field.name} is {value!r}; it must be between {low} and {high}{suffix}")
 
     return check
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _one_of(*allowed: object) -> Callable[[object, attrs.Attribute[Any], Any], None]:
@@ -133,7 +137,7 @@ class SrtOptions:
     """How many packets ahead the next key is announced; 0 means 2^12."""
 
     payload_size: int = _option(1316, "payloadsize", _PRE, _between(0, 1456, "bytes"))
-    """The most that one packet carries, and the pieces that a longer text is cut into; 0 is as much as fits."""
+    """The most that one packet carries, and the pieces that longer bytes are cut into; 0: what fits."""
     mss: int = _option(1500, "mss", _BIND, _between(76, 65_535, "bytes"))
     """The largest IP packet on this path."""
     flow_window: int = _option(25_600, "fc", _PRE, _between(32, _MAX_31, "packets"))
@@ -175,8 +179,11 @@ class SrtOptions:
     )
     """How long a peer may be silent."""
     linger: float | None = attrs.field(default=None, metadata={"libsrt": "linger", "binding": _ANY})
-    """How long closing waits for what was sent to arrive. None waits as long as a repeat can still help and
-    until the peer has played it, which libsrt needs since it forgets at a shutdown what is not yet due; 0 does not wait."""
+    """How long closing waits for what was sent to arrive.
+
+    None waits as long as a repeat can still help and until the peer has played it, which libsrt needs, since
+    at a shutdown it forgets what is not yet due; 0 does not wait.
+    """
     min_version: int = _option(0x010000, "minversion", _PRE, _between(0, _MAX_31))
     """Refuse peers whose version (0xMMmmpp) is lower."""
 
@@ -332,11 +339,8 @@ def _convert_number(key: str, text: str) -> int:
 
 def _convert_milliseconds(key: str, text: str) -> float:
     value = _convert_number(key, text)
-    if (
-        value > 1000 * _LONGEST_DELAY
-        and "latency" in key
-        or key == "tsbpddelay"
-        and value > 1000 * _LONGEST_DELAY
+    if (value > 1000 * _LONGEST_DELAY and "latency" in key) or (
+        key == "tsbpddelay" and value > 1000 * _LONGEST_DELAY
     ):
         raise InvalidOption(
             f"{key} is {value} ms; it must be between 0 and 65535 ms",

@@ -11,7 +11,7 @@ from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.srt.core.connection import Connection, Signal
 from terzetto.srt.core.listener import ConnectionRequest
 from terzetto.srt.core.multiplexer import Multiplexer, Notice
-from terzetto.srt.core.negotiation import Refused
+from terzetto.srt.core.negotiation import RefusedError
 from terzetto.srt.options import SrtOptions
 
 __all__ = ["CALLER", "LISTENER", "Link", "Pair"]
@@ -67,7 +67,7 @@ class Pair:
         }
         self.notices: dict[Address, list[Notice]] = {CALLER: [], LISTENER: []}
         self.connections: dict[Address, Connection] = {}
-        self.refused: Refused | None = None
+        self.refused: RefusedError | None = None
         self.delivered: dict[Address, list[tuple[int, bytes]]] = {CALLER: [], LISTENER: []}
         self.lateness: list[int] = []
         self.wire: list[tuple[int, Address, bytes]] = []
@@ -174,7 +174,7 @@ class Pair:
         what = notice.what
         if isinstance(what, Connection):
             self.connections[side] = what
-        elif isinstance(what, Refused):
+        elif isinstance(what, RefusedError):
             self.refused = what
         elif isinstance(what, ConnectionRequest):
             if self._decide is not None:

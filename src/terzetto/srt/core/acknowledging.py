@@ -69,11 +69,17 @@ class AckSchedule:
         """Whether a light acknowledgement of *position* tells anything new."""
         return position > self._last_position
 
-    def decide(self, position: int, room: int, *, patience: Micros, now: Micros) -> AckKind:
-        """The timer fired: what to send for *position*, with *room* packets of buffer left."""
+    def decide(
+        self, position: int, room: int, *, patience: Micros, is_measured: bool, now: Micros
+    ) -> AckKind:
+        """The timer fired: what to send for *position*, with *room* packets of buffer left.
+
+        Until the round trip is measured every chance to measure is taken, whether there is news or not: under
+        heavy loss all other timers wait three times too long before they know it.
+        """
         self._packets = 0
         self.due_at = None
-        is_reopening = self._was_full and room > 0
+        is_reopening = (self._was_full and room > 0) or not is_measured
         if position == self._confirmed and not is_reopening:
             return AckKind.NONE
         # Unconfirmed, or the answer was lost: look again even if no data comes.

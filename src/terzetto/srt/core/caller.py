@@ -14,7 +14,7 @@ from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import Micros, micros
 from terzetto.srt.core.negotiation import (
     Agreement,
-    Refused,
+    RefusedError,
     agree_as_initiator,
     encryption_field,
     make_keys,
@@ -67,18 +67,18 @@ class Caller:
         return min(self._repeat_at, self._give_up_at)
 
     def handle_timeout(self, *, now: Micros) -> None:
-        """Ask (again); raises `Refused` when time is up."""
+        """Ask (again); raises `RefusedError` when time is up."""
         if now >= self._give_up_at:
-            raise Refused(RejectionReason.TIMEOUT, "no answer in time")
+            raise RefusedError(RejectionReason.TIMEOUT, "no answer in time")
         if now >= self._repeat_at:
             self._ask(now)
 
     def handle_handshake(self, answer: Handshake, *, timestamp: int, now: Micros) -> Agreement | None:
-        """Take in the listener's answer: the agreement when that was the last one; or `Refused`."""
+        """Take in the listener's answer: the agreement when that was the last one; or `RefusedError`."""
         self.has_heard = True
         if answer.is_rejection:
             code = decode_rejection(answer.kind)
-            raise Refused(code, describe_rejection(code))
+            raise RefusedError(code, describe_rejection(code))
         if answer.kind == INDUCTION:
             if self._cookie is None:
                 self._take_cookie(answer, now)
@@ -86,7 +86,7 @@ class Caller:
         if answer.kind != CONCLUSION or self._cookie is None:
             return None
         if answer.version != 5:
-            raise Refused(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
+            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
         return agree_as_initiator(
             answer,
             options=self.options,
@@ -102,9 +102,9 @@ class Caller:
 
     def _take_cookie(self, answer: Handshake, now: Micros) -> None:
         if answer.version == 4:
-            raise Refused(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
+            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
         if answer.extension != MAGIC:
-            raise Refused(RejectionReason.ROGUE, "what answers is not SRT")
+            raise RefusedError(RejectionReason.ROGUE, "what answers is not SRT")
         self._cookie = answer.cookie
         self._advertised = answer.encryption if 2 <= answer.encryption <= 4 else 0
         self._ask(now)

@@ -169,8 +169,10 @@ class Connection:
         if taken:
             self._last_origin = now
             sending = self._keys.sending
-            if sending is not None and sending.count(taken):
-                self.happenings.append(KeyRotated(sending=True))
+            if sending is not None:
+                buffer = self.sender.buffer
+                if sending.count(taken, oldest=buffer.base, end=buffer.end):
+                    self.happenings.append(KeyRotated(sending=True))
             self._announce_key(now)
         self._finish(now)
         return taken
@@ -309,7 +311,7 @@ class Connection:
             if len(body) > LARGEST_KEY_MATERIAL:
                 raise MalformedPacket("key material is too long")
             # What cannot be confirmed is not answered: no message may talk a secured connection down.
-            if self._keys.refresh_received(body, now=now):
+            if self._keys.refresh_received(body, highest=self.receiver.highest, now=now):
                 self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.KMRSP, body=body, now=now)
                 self.happenings.append(KeyAnnounced(sending=False))
             else:
@@ -386,7 +388,7 @@ class Connection:
         return min(self._close_by, played)
 
     def _finish(self, now: Micros) -> None:
-        """After every input: deliver what is due, notice what became possible, take what the sender wants sent."""
+        """After every input: deliver what is due, notice what became possible, take what is to be sent."""
         receiver = self.receiver
         if receiver.buffer.ahead:
             skipped = receiver.skip_due(now)

@@ -35,7 +35,8 @@ class CookieJar:
         epoch = now // _EPOCH
         given = cookie.to_bytes(4, "big")
         return any(
-            [hmac.compare_digest(given, self._cookie(peer, e).to_bytes(4, "big")) for e in (epoch, epoch - 1)]
+            hmac.compare_digest(given, self._cookie(peer, each).to_bytes(4, "big"))
+            for each in (epoch, epoch - 1)
         )
 
     def _cookie(self, peer: Address, epoch: int) -> int:

@@ -31,6 +31,7 @@ _ITERATIONS: Final = 2048
 _PBKDF2_SALT: Final = 8
 
 _FAST_RETRIES: Final = 10
+_STRAYS: Final = 16
 
 
 def _derive_kek(passphrase: str, salt: bytes, key_size: int) -> bytes:
@@ -42,6 +43,7 @@ class SendingKeys:
 
     __slots__ = (
         "_announce_after",
+        "_began_at",
         "_confirmed",
         "_entropy",
         "_kek",
@@ -80,6 +82,7 @@ class SendingKeys:
         self._confirmed = True
         self._retries = 0
         self._retry_at: Micros | None = None
+        self._began_at = 0
         self.active = slot
         self.cipher = make_cipher(kind, key, salt)
         self.used = 0
@@ -102,14 +105,17 @@ class SendingKeys:
         """When to call `announcement` though nothing was sent."""
         return self._retry_at
 
-    def count(self, packets: int) -> bool:
-        """*packets* were encrypted; whether the active key changed."""
+    def count(self, packets: int, *, oldest: int, end: int) -> bool:
+        """*packets* were encrypted, up to position *end*; whether the active key changed.
+
+        *oldest* is the first position that may still be repeated. While one is left from under the key before
+        this, its slot is not given away, or the peer could not read that repeat.
+        """
         self.used += packets
-        if self.used < self._announce_after:
+        if self.used < self._announce_after or oldest < self._began_at:
             return False
         other = EVEN + ODD - self.active
         if not self._pending:
-            # What is in the other slot has not been used for a whole key's life.
             self._keys[other] = self._entropy(len(self._keys[self.active]))
             self._pending = self.material
             self._confirmed = False
@@ -122,6 +128,7 @@ class SendingKeys:
         self.active = other
         self.cipher = make_cipher(self._kind, self._keys[other], self._salt)
         self._pending = b""
+        self._began_at = end
         self.used = 0
         return True
 
@@ -143,17 +150,27 @@ class SendingKeys:
 
 
 class ReceivingKeys:
-    """The keys we decrypt with, by slot."""
+    """The keys we decrypt with.
+
+    A slot is used again while packets under its former key may still come, repeated. Which of the two a
+    packet means follows from its position, because keys take turns: see `cipher_at`.
+    """
 
     __slots__ = (
+        "_began_at",
+        "_ciphers",
+        "_former",
+        "_is_fresh",
         "_kek",
         "_key_size",
         "_keys",
         "_kind",
+        "_knows_active",
         "_last_accepted",
         "_refused_until",
         "_salt",
-        "ciphers",
+        "_unknown",
+        "active",
     )
 
     def __init__(self, kind: CipherKind, *, keys: dict[int, bytes], kek: bytes, salt: bytes) -> None:
@@ -164,12 +181,59 @@ class ReceivingKeys:
         self._key_size = len(next(iter(keys.values())))
         self._last_accepted = b""
         self._refused_until: Micros = 0
-        self.ciphers: list[PacketCipher | None] = [None, None, None, None]
-        """By the two key bits of a packet: clear, even, odd, never."""
-        for slot, key in keys.items():
-            self.ciphers[slot] = make_cipher(kind, key, salt)
+        self._ciphers = {slot: make_cipher(kind, key, salt) for slot, key in keys.items()}
+        self._former: dict[int, tuple[PacketCipher, int]] = {}
+        self._is_fresh = {slot: slot != min(keys) for slot in keys}
+        self._began_at = 0
+        self._knows_active = True
+        self._unknown = 0
+        self.active = min(keys)
+        """The slot whose turn it is."""
 
-    def refresh(self, body: bytes, passphrase: str, *, now: Micros) -> bool:
+    @property
+    def cipher(self) -> PacketCipher | None:
+        """The cipher of the active slot, for packets in order; None when its key has not reached us."""
+        return self._ciphers.get(self.active) if self._knows_active else None
+
+    def cipher_at(self, slot: int, position: int) -> PacketCipher | None:
+        """The cipher for a packet, or None when its key has not reached us."""
+        cipher = self._ciphers.get(slot)
+        former = self._former.get(slot)
+        if former is not None and position <= former[1]:
+            return former[0]
+        if slot == self.active:
+            self._began_at = min(self._began_at, position)
+            self._unknown = 0
+            return cipher if self._knows_active else None
+        if position < self._began_at:
+            return cipher
+        if cipher is not None and self._is_fresh.get(slot):
+            self._take_turn(slot, position, is_known=True)
+            return cipher
+        # The turn goes to a key we have not been told; under the one we have it would be garbage. A few strays
+        # that somebody injected do not change whose turn it is.
+        self._unknown += 1
+        if self._unknown >= _STRAYS:
+            self._take_turn(slot, position, is_known=False)
+        return None
+
+    def _take_turn(self, slot: int, position: int, *, is_known: bool) -> None:
+        self.active = slot
+        self._began_at = position
+        self._is_fresh[slot] = False
+        self._knows_active = is_known
+        self._unknown = 0
+
+    def _install(self, slot: int, key: bytes, salt: bytes, highest: int) -> None:
+        former = self._ciphers.get(slot)
+        if former is not None:
+            self._former[slot] = (former, highest if slot == self.active else self._began_at - 1)
+        self._keys[slot] = key
+        self._ciphers[slot] = make_cipher(self._kind, key, salt)
+        self._is_fresh[slot] = slot != self.active
+        self._knows_active = self._knows_active or slot == self.active
+
+    def refresh(self, body: bytes, passphrase: str, *, highest: int, now: Micros) -> bool:
         """The peer announces keys in an established connection; whether they are ours from now on.
 
         Cipher and key length stay what they were: a message that would change them is forged or confused.
@@ -196,8 +260,7 @@ class ReceivingKeys:
         self._salt = material.salt
         for slot, key in keys.items():
             if self._keys.get(slot) != key:
-                self._keys[slot] = key
-                self.ciphers[slot] = make_cipher(self._kind, key, material.salt)
+                self._install(slot, key, material.salt, highest)
         self._last_accepted = body
         return True
 
@@ -259,7 +322,7 @@ class KeyExchange:
         return self.offer
 
     def accept_offer(self, body: bytes, *, allowed: frozenset[CipherKind]) -> KmState:
-        """A responder reads the initiator's message: the state to answer with; `MalformedPacket` if it is none."""
+        """A responder reads the initiator's message: the state to answer with, or `MalformedPacket`."""
         material = KeyMaterial.decode(body)
         if not self._passphrase:
             self._settle(KmState.UNSECURED, KmState.NOSECRET)
@@ -300,11 +363,11 @@ class KeyExchange:
         self.receiving = None
         return failed
 
-    def refresh_received(self, body: bytes, *, now: Micros) -> bool:
-        """A key message came on the established connection; whether to confirm it by echoing."""
+    def refresh_received(self, body: bytes, *, highest: int, now: Micros) -> bool:
+        """A key message came, after packets up to *highest*; whether to confirm it by echoing."""
         if self.receiving is None or self.receiving_state is not KmState.SECURED:
             return False
-        return self.receiving.refresh(body, self._passphrase, now=now)
+        return self.receiving.refresh(body, self._passphrase, highest=highest, now=now)
 
     def _install(self, kind: CipherKind, keys: dict[int, bytes], kek: bytes, salt: bytes) -> None:
         slot = min(keys)

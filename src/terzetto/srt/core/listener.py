@@ -15,7 +15,13 @@ from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.srt.core.cookie import CookieJar
 from terzetto.srt.core.flood import AttemptLimit
-from terzetto.srt.core.negotiation import Agreement, Refused, agree_as_responder, encryption_field, make_keys
+from terzetto.srt.core.negotiation import (
+    Agreement,
+    RefusedError,
+    agree_as_responder,
+    encryption_field,
+    make_keys,
+)
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlType, encode_control
 from terzetto.srt.wire.extensions import ExtensionRefused, Extensions, GroupMembership
@@ -72,7 +78,7 @@ class ConnectionRequest:
 
 
 class Listener:
-    """Answers inductions, checks conclusions, and formulates answers; ``transmits`` are (peer, local, packet)."""
+    """Answers inductions, checks conclusions, and answers; ``transmits`` are (peer, local, packet)."""
 
     def __init__(self, options: SrtOptions, *, entropy: EntropySource, now: Micros) -> None:
         self.options = options
@@ -89,10 +95,10 @@ class Listener:
 
     def handle_handshake_untrusted(
         self, packet: Handshake, *, peer: Address, local: str | None, timestamp: int, size: int, now: Micros
-    ) -> ConnectionRequest | Refused | None:
+    ) -> ConnectionRequest | RefusedError | None:
         """A handshake for nobody in particular; a request that waits for `accept` or `refuse`, if it is one.
 
-        `Refused` is what the caller has been told already.
+        `RefusedError` is what the caller has been told already.
         """
         if packet.kind == INDUCTION:
             # Nothing is answered that is larger than the question, so nobody can be flooded through us.
@@ -108,7 +114,7 @@ class Listener:
             return None
         try:
             request = self._read(packet, peer, local, timestamp, now)
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._send_refusal(packet, peer, local, refusal.code, now)
             return refusal
         self.pending[key] = request
@@ -117,7 +123,7 @@ class Listener:
     def accept(
         self, request: ConnectionRequest, options: SrtOptions, *, local_id: int, now: Micros
     ) -> Agreement:
-        """Let a caller in on these options; `Refused` (and the caller told) when its handshake does not fit."""
+        """Let a caller in on these options; `RefusedError`, and the caller told, when it does not fit."""
         self.pending.pop(request.key, None)
         try:
             agreement, blocks = agree_as_responder(
@@ -132,7 +138,7 @@ class Listener:
                 started_at=now,
                 now=request.received_at,
             )
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._send_refusal(request.handshake, request.peer, request.local, refusal.code, now)
             raise
         answer = attrs.evolve(
@@ -154,7 +160,7 @@ class Listener:
         self._send_refusal(request.handshake, request.peer, request.local, code or APPLICATION_FALLBACK, now)
 
     def forget(self, key: AttemptKey, *, now: Micros) -> None:
-        """The connection of this attempt is over; a copy of its conclusion that is still under way revives nothing."""
+        """The connection of this attempt is over; a late copy of its conclusion revives nothing."""
         self._remembered.pop(key, None)
         self._remember(key, None, started_at=now, until=now + _REMEMBERED_FOR)
 
@@ -179,19 +185,19 @@ class Listener:
         self, packet: Handshake, peer: Address, local: str | None, timestamp: int, now: Micros
     ) -> ConnectionRequest:
         if packet.version != 5:
-            raise Refused(RejectionReason.VERSION, "the caller speaks a version of before 1.3.0")
+            raise RefusedError(RejectionReason.VERSION, "the caller speaks a version of before 1.3.0")
         if self.is_closing:
-            raise Refused(RejectionReason.CLOSE, "the listener is closing")
+            raise RefusedError(RejectionReason.CLOSE, "the listener is closing")
         if len(self.pending) + self.unaccepted >= self.options.backlog:
-            raise Refused(RejectionReason.BACKLOG, "too many callers wait already")
+            raise RefusedError(RejectionReason.BACKLOG, "too many callers wait already")
         try:
             extensions = Extensions.decode(packet.blocks)
         except ExtensionRefused as exc:
-            raise Refused(exc.rejection, exc.reason) from None
+            raise RefusedError(exc.rejection, exc.reason) from None
         except MalformedPacket as exc:
-            raise Refused(RejectionReason.ROGUE, exc.reason) from None
+            raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
         if extensions.capabilities is None:
-            raise Refused(RejectionReason.ROGUE, "the handshake says nothing of SRT")
+            raise RefusedError(RejectionReason.ROGUE, "the handshake says nothing of SRT")
         return ConnectionRequest(
             peer=peer,
             local=local,

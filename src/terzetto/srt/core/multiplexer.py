@@ -16,7 +16,7 @@ from terzetto.primitives.time import Micros
 from terzetto.srt.core.caller import Caller
 from terzetto.srt.core.connection import Connection, Signal, State
 from terzetto.srt.core.listener import AttemptKey, ConnectionRequest, Listener
-from terzetto.srt.core.negotiation import Agreement, Refused
+from terzetto.srt.core.negotiation import Agreement, RefusedError
 from terzetto.srt.events import ConnectionRefused, PeerConnected, SrtEvent
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlHeader, ControlType
@@ -32,13 +32,13 @@ LISTENER = 0
 _HANDSHAKE_WORD = bytes.fromhex("80000000")
 _LARGEST_ID = 0x3FFF_FFFF
 
-What: TypeAlias = SrtEvent | Signal | Connection | Refused | ConnectionRequest
+What: TypeAlias = SrtEvent | Signal | Connection | RefusedError | ConnectionRequest
 
 
 class Notice(NamedTuple):
     """Something happened to the connection, the call or the listener with this id.
 
-    A `Connection` says that it is established; `Refused`, that a call failed; a `ConnectionRequest`, that
+    A `Connection` says that it is established; `RefusedError`, that a call failed; a `ConnectionRequest`, that
     somebody must be let in or turned away.
     """
 
@@ -88,7 +88,7 @@ class Multiplexer:
         socket_id = self._new_id()
         try:
             agreement = listener.accept(request, options, local_id=socket_id, now=now)
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._tell_refusal(request.peer, request.stream_id, refusal)
             self._collect_listener()
             return None
@@ -101,7 +101,7 @@ class Multiplexer:
         """Turn a caller away."""
         if self.listener is not None and request.key in self.listener.pending:
             self.listener.refuse(request, code, now=now)
-            self._tell_refusal(request.peer, request.stream_id, Refused(code, why))
+            self._tell_refusal(request.peer, request.stream_id, RefusedError(code, why))
             self._collect_listener()
 
     def stop_listening(self, *, now: Micros) -> None:
@@ -197,7 +197,7 @@ class Multiplexer:
             packet, peer=run.peer, local=run.local, timestamp=header.timestamp, size=size, now=now
         )
         self._collect_listener()
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, RefusedError):
             self._tell_refusal(run.peer, "", outcome)
         elif outcome is not None:
             self._notices.append(Notice(LISTENER, outcome))
@@ -209,7 +209,7 @@ class Multiplexer:
             return
         try:
             agreement = caller.handle_handshake(packet, timestamp=header.timestamp, now=now)
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._end_call(header.destination, refusal)
             return
         if agreement is None:
@@ -221,7 +221,7 @@ class Multiplexer:
     def _run_call(self, socket_id: int, caller: Caller, now: Micros) -> None:
         try:
             caller.handle_timeout(now=now)
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._end_call(socket_id, refusal)
         else:
             self._collect_call(socket_id, caller, now)
@@ -232,7 +232,7 @@ class Multiplexer:
             caller.transmits = []
         self._schedule(socket_id, caller.next_timeout())
 
-    def _end_call(self, socket_id: int, refusal: Refused) -> None:
+    def _end_call(self, socket_id: int, refusal: RefusedError) -> None:
         del self._calls[socket_id]
         self._notices.append(Notice(socket_id, refusal))
 
@@ -280,7 +280,7 @@ class Multiplexer:
             ]
             self.listener.transmits = []
 
-    def _tell_refusal(self, peer: Address, stream_id: str, refusal: Refused) -> None:
+    def _tell_refusal(self, peer: Address, stream_id: str, refusal: RefusedError) -> None:
         self._notices.append(Notice(LISTENER, ConnectionRefused(peer, stream_id, refusal.code, str(refusal))))
 
     def _count(self, reason: str) -> None:

@@ -19,7 +19,7 @@ from terzetto.srt.wire.rejection import RejectionReason
 
 __all__ = [
     "Agreement",
-    "Refused",
+    "RefusedError",
     "agree_as_initiator",
     "agree_as_responder",
     "make_keys",
@@ -34,7 +34,7 @@ _KEY_FIELD: Final = {16: 2, 24: 3, 32: 4}
 _KEY_SIZE: Final = {field: size for size, field in _KEY_FIELD.items()}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The handshake ends here; ``code`` is what the peer is, or was, told."""
 
     def __init__(self, code: int, why: str = "") -> None:
@@ -127,22 +127,22 @@ def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int)
 
 def _check_peer(capabilities: Capabilities | None, options: SrtOptions) -> Capabilities:
     if capabilities is None:
-        raise Refused(RejectionReason.ROGUE, "the handshake says nothing of SRT")
+        raise RefusedError(RejectionReason.ROGUE, "the handshake says nothing of SRT")
     if capabilities.version < _OLDEST_VERSION:
-        raise Refused(RejectionReason.ROGUE, "version 5 of the handshake with a version before 1.3.0")
+        raise RefusedError(RejectionReason.ROGUE, "version 5 of the handshake with a version before 1.3.0")
     if capabilities.version < options.min_version:
-        raise Refused(RejectionReason.VERSION, "the peer's version is below the least we accept")
+        raise RefusedError(RejectionReason.VERSION, "the peer's version is below the least we accept")
     return capabilities
 
 
 def _check_keys(state: KmState, options: SrtOptions) -> None:
     if state is KmState.BADCRYPTOMODE:
-        raise Refused(RejectionReason.CRYPTO, "the encryption modes differ")
+        raise RefusedError(RejectionReason.CRYPTO, "the encryption modes differ")
     if options.enforced_encryption:
         if state is KmState.BADSECRET:
-            raise Refused(RejectionReason.BADSECRET, "the passphrases differ")
+            raise RefusedError(RejectionReason.BADSECRET, "the passphrases differ")
         if state is KmState.NOSECRET:
-            raise Refused(RejectionReason.UNSECURE, "one side has a passphrase and the other has none")
+            raise RefusedError(RejectionReason.UNSECURE, "one side has a passphrase and the other has none")
 
 
 def agree_as_responder(
@@ -158,14 +158,14 @@ def agree_as_responder(
     started_at: Micros,
     now: Micros,
 ) -> tuple[Agreement, Extensions]:
-    """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `Refused`."""
+    """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`."""
     theirs = _check_peer(offered.capabilities, options)
     if theirs.flags & Capability.STREAM:
-        raise Refused(RejectionReason.MESSAGEAPI, "the caller sends a stream of bytes, we take messages")
+        raise RefusedError(RejectionReason.MESSAGEAPI, "the caller sends a stream of bytes, we take messages")
     if offered.congestion not in (b"", b"live"):
-        raise Refused(RejectionReason.CONGESTION, "the congestion controllers differ")
+        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
     if offered.group is not None:
-        raise Refused(RejectionReason.GROUP, "groups are not accepted here")
+        raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
     answer = _answer_keys(offered, theirs, options, keys)
     own = own_capability(options)
     flags = own if theirs.flags & Capability.RETRANSMIT_FLAG else own & ~Capability.RETRANSMIT_FLAG
@@ -208,7 +208,7 @@ def _answer_keys(
         state = keys.no_offer()
         if options.passphrase:
             if options.enforced_encryption:
-                raise Refused(RejectionReason.UNSECURE, "the caller has no passphrase")
+                raise RefusedError(RejectionReason.UNSECURE, "the caller has no passphrase")
             return Extensions(key_status=state)
         return Extensions()
     allowed = {
@@ -222,7 +222,7 @@ def _answer_keys(
     try:
         state = keys.accept_offer(offered.key_material, allowed=allowed)
     except MalformedPacket as exc:
-        raise Refused(RejectionReason.ROGUE, exc.reason) from None
+        raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
     _check_keys(state, options)
     if state is KmState.SECURED:
         return Extensions(key_material=offered.key_material)
@@ -242,23 +242,25 @@ def agree_as_initiator(
     started_at: Micros,
     now: Micros,
 ) -> Agreement:
-    """Judge the answer to our conclusion; or `Refused`, with the code that fits."""
+    """Judge the answer to our conclusion; or `RefusedError`, with the code that fits."""
     try:
         answered = Extensions.decode(response.blocks)
     except ExtensionRefused as exc:
-        raise Refused(exc.rejection, exc.reason) from None
+        raise RefusedError(exc.rejection, exc.reason) from None
     except MalformedPacket as exc:
-        raise Refused(RejectionReason.ROGUE, exc.reason) from None
+        raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
     theirs = _check_peer(answered.capabilities, options)
     if response.initial_sequence != initial_sequence:
-        raise Refused(RejectionReason.ROGUE, "the answer changes the initial sequence number")
+        raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
     if answered.congestion not in (b"", b"live"):
-        raise Refused(RejectionReason.CONGESTION, "the congestion controllers differ")
+        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
     if answered.packet_filter:
-        raise Refused(RejectionReason.FILTER, "the answer asks for a packet filter that we did not offer")
+        raise RefusedError(
+            RejectionReason.FILTER, "the answer asks for a packet filter that we did not offer"
+        )
     _check_keys(keys.conclude(answered.key_material, answered.key_status), options)
     if keys.kind is CipherKind.AES_GCM and theirs.version < _SOUND_GCM:
-        raise Refused(RejectionReason.CRYPTO, "the peer's AES-GCM is the unsound one of before 1.5.4")
+        raise RefusedError(RejectionReason.CRYPTO, "the peer's AES-GCM is the unsound one of before 1.5.4")
     return Agreement(
         local_id=local_id,
         peer_id=response.socket_id,

@@ -102,7 +102,7 @@ class Pacer:
 
     @property
     def next_at(self) -> Micros:
-        """When to send again after `allowance` was used up: a slack's worth at a time, not packet by packet."""
+        """When to send again after `allowance` was used up: a slack's worth, not packet by packet."""
         return int(self._next_at) + 1
 
     def _compute(self) -> None:

@@ -44,7 +44,7 @@ class PlayoutClock:
         return self.base + unwrap_timestamp(timestamp, now - self.base)
 
     def trace(self, timestamp: int, *, now: Micros, round_trip: Micros | None) -> None:
-        """Compare clocks on a control packet stamped at its sending, with the round trip it closed if it did."""
+        """Compare clocks on a control packet, with the round trip that it closed if it did."""
         if not self.is_tracing:
             return
         sample = now - self.sent_at(timestamp, now=now)

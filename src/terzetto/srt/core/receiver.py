@@ -1,4 +1,4 @@
-"""The receiving half of a connection: order, repair, time of playout, and the reports that the sender needs."""
+"""The receiving half of a connection: order, repair, time of playout, and reports for the sender."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ __all__ = ["Receiver"]
 _CONTROL: Final = 0x8000_0000
 _NAK_FLOOR: Final = 20_000
 
-# The top six bits of a solo packet that is neither repeated nor asks for order, clear, and under either key.
-_PLAIN: Final = 0b110000
-_UNDER_KEYS: Final = {0b110010: 1, 0b110100: 2}
+# The top six bits of a solo packet that is neither repeated nor asks for order; the key's slot is or-ed in.
+_SOLO: Final = 0b110000
+_PLAIN: Final = _SOLO
 
 
 class Receiver:
@@ -89,8 +89,10 @@ class Receiver:
         own_id = self._own_id
         has_playout = self._agreement.has_playout
         clock = self.clock
-        ciphers = self._keys.receiving.ciphers if self._keys.receiving is not None else None
+        receiving = self._keys.receiving
         plain = -1 if self._keys.is_secured else _PLAIN
+        under_key = -1 if receiving is None else _SOLO | receiving.active << 1
+        cipher = None if receiving is None else receiving.cipher
         due_after = now + clock.delay + clock.drift
         reference = now - clock.base + 0x8000_0000
         frontier = buffer.frontier
@@ -99,7 +101,7 @@ class Receiver:
         index = start
         quick = 0
         size = 0
-        for index in range(start, len(packets)):  # noqa: B007
+        for index in range(start, len(packets)):
             packet = packets[index]
             if len(packet) < HEADER_SIZE:
                 break
@@ -112,10 +114,8 @@ class Receiver:
                 if kind == plain:
                     if flags & MESSAGE_NUMBER_MASK:
                         payload = packet[HEADER_SIZE:]
-                elif ciphers is not None and kind in _UNDER_KEYS:
-                    cipher = ciphers[_UNDER_KEYS[kind]]
-                    if cipher is not None:
-                        payload = cipher.open(sequence, packet)
+                elif kind == under_key and cipher is not None:
+                    payload = cipher.open(sequence, packet)
                 if payload is not None:
                     play_at = (
                         due_after + ((timestamp - reference) & 0xFFFF_FFFF) - 0x8000_0000
@@ -136,6 +136,9 @@ class Receiver:
             frontier = buffer.frontier
             in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
             room = buffer.limit - frontier
+            if receiving is not None:
+                under_key = _SOLO | receiving.active << 1
+                cipher = receiving.cipher
         else:
             index = len(packets)
         buffer.frontier = frontier
@@ -178,13 +181,13 @@ class Receiver:
             return
         counters.received_unique += 1
         counters.bytes_received_unique += total
-        payload = self._open(packet, sequence, flags)
+        payload = self._open(packet, sequence, flags, position)
         self._note_order(position, is_repeat)
         buffer.insert_ahead(Entry(play_at, position, timestamp, payload))
         if position == buffer.frontier:
             self._advance(position)
 
-    def _open(self, packet: Buffer, sequence: int, flags: int) -> Buffer | None:
+    def _open(self, packet: Buffer, sequence: int, flags: int, position: int) -> Buffer | None:
         slot = (flags & KEY_MASK) >> KEY_SHIFT
         keys = self._keys
         payload: Buffer | None = None
@@ -192,7 +195,7 @@ class Receiver:
             if not keys.is_secured:
                 return packet[HEADER_SIZE:]
         elif keys.receiving is not None:
-            cipher = keys.receiving.ciphers[slot]
+            cipher = keys.receiving.cipher_at(slot, position)
             if cipher is not None:
                 payload = cipher.open(sequence, packet)
         if payload is None:
@@ -211,9 +214,7 @@ class Receiver:
             else:
                 self._to_report.append((first, last))
         elif position <= self.highest:
-            if self.losses.remove(position):
-                counters.recovered += 1
-            elif self._gone.remove(position):
+            if self.losses.remove(position) or self._gone.remove(position):
                 counters.recovered += 1
             if not is_repeat:
                 distance = self.highest - position
@@ -243,7 +244,7 @@ class Receiver:
             self.highest = max(self.highest, frontier - 1)
 
     def dropped_by_sender(self, request: DropRequest) -> bool:
-        """The sender gave a range up: do not ask for it, do not wait for it. False when the range is absurd."""
+        """The sender gave a range up: do not ask or wait for it. False when the range is absurd."""
         buffer = self.buffer
         first = unwrap_sequence(request.first, buffer.frontier)
         last = first + ((request.last - request.first) & SEQUENCE_MASK)
@@ -277,7 +278,7 @@ class Receiver:
         return skipped
 
     def end_repairs(self) -> None:
-        """Nothing more comes: gaps are given up when what follows them is due, and nothing is acknowledged."""
+        """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
         self._drops_late = True
         self.acks.due_at = None
         self._report_at = None
@@ -334,7 +335,10 @@ class Receiver:
         acks = self.acks
         position = self.buffer.frontier
         room = self.buffer.room
-        kind = acks.decide(position, room, patience=self._round_trip.patience, now=now)
+        round_trip = self._round_trip
+        kind = acks.decide(
+            position, room, patience=round_trip.patience, is_measured=round_trip.is_own, now=now
+        )
         if kind is AckKind.NONE:
             return None
         number = acks.sent(kind, position, now=now)
