@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar, cast
 
 import attrs
 
 from terzetto.errors import InvalidOption, UnsupportedOperation
 
-__all__ = ["ANNOUNCED_VERSION", "Binding", "SrtOptions", "binding_of", "options_from_query"]
+__all__ = ["ANNOUNCED_VERSION", "Binding", "SrtKnobs", "SrtOptions", "binding_of", "with_knobs"]
 
 ANNOUNCED_VERSION: Final = 0x00010505
 """What we say we are: 1.5.5, because older versions get a broken construction of AES-GCM from libsrt."""
@@ -262,7 +262,70 @@ class SrtOptions:
             binding = binding_of(name)
             if connected and binding is not Binding.ANY_TIME:
                 raise UnsupportedOperation(f"{name} can only be set {binding.value}")
-        return attrs.evolve(self, **changes)
+        return with_knobs(self, changes)
+
+
+class SrtKnobs(TypedDict, total=False):
+    """The fields of `SrtOptions`, as keywords of the functions that open connections."""
+
+    latency: float | None
+    receive_latency: float
+    peer_latency: float
+    stream_id: str
+    passphrase: str
+    key_length: int
+    crypto_mode: str
+    enforced_encryption: bool
+    key_refresh_rate: int
+    key_preannounce: int
+    payload_size: int
+    mss: int
+    flow_window: int
+    send_buffer: int
+    receive_buffer: int
+    too_late_drop: bool
+    send_drop_delay: float
+    tsbpd: bool
+    nak_report: bool
+    retransmit_algorithm: int
+    loss_max_ttl: int
+    drift_tracer: bool
+    max_bandwidth: int
+    input_bandwidth: int
+    min_input_bandwidth: int
+    overhead: int
+    max_retransmit_bandwidth: int
+    connect_timeout: float
+    peer_idle_timeout: float
+    linger: float | None
+    min_version: int
+    local_address: str
+    local_port: int
+    ttl: int | None
+    tos: int | None
+    interface: str | None
+    ipv6_only: int
+    udp_send_buffer: int
+    udp_receive_buffer: int
+    backlog: int
+    max_connections: int
+    read_tick: float
+    congestion: str
+    transmission_type: str
+    message_api: bool
+    packet_filter: str
+    group_connect: bool
+
+
+def with_knobs(base: SrtOptions | None, knobs: Mapping[str, object]) -> SrtOptions:
+    """*base* with these fields changed; `InvalidOption` names an option that does not exist."""
+    for name in knobs:
+        binding_of(name)
+    changes = dict(knobs)
+    if "latency" not in changes and ("receive_latency" in changes or "peer_latency" in changes):
+        # A new one-way latency must not be undone by the old one for both ways.
+        changes["latency"] = None
+    return attrs.evolve(base or SrtOptions(), **cast("dict[str, Any]", changes))
 
 
 def binding_of(name: str) -> Binding:
@@ -272,78 +335,3 @@ def binding_of(name: str) -> Binding:
             binding: Binding = field.metadata["binding"]
             return binding
     raise InvalidOption(f"there is no option {name!r}")
-
-
-_TRUE: Final = ("1", "yes", "on", "true")
-_FALSE: Final = ("0", "no", "off", "false")
-_MODES_BY_NUMBER: Final = {"0": "auto", "1": "ctr", "2": "gcm"}
-
-# What other tools call these, so that a URL written for them works.
-_ALIASES: Final = {
-    "tsbpddelay": "latency",
-    "srt_streamid": "streamid",
-    "pkt_size": "payloadsize",
-    "payload_size": "payloadsize",
-    "enforced_encryption": "enforcedencryption",
-    "smoother": "congestion",
-    "ffs": "fc",
-    "localport": "port",
-}
-
-
-def options_from_query(query: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Keywords for `SrtOptions` out of a URL's query, and the parameters that are not options.
-
-    Names and units are srt-live-transmit's, times milliseconds. `InvalidOption` names the parameter.
-    """
-    by_libsrt = {
-        field.metadata["libsrt"]: field for field in attrs.fields(SrtOptions) if "libsrt" in field.metadata
-    }
-    keywords: dict[str, Any] = {}
-    others: dict[str, str] = {}
-    for key, text in query.items():
-        field = by_libsrt.get(_ALIASES.get(key.lower(), key.lower()))
-        if field is None:
-            others[key] = text
-        else:
-            keywords[field.name] = _convert(key, text, field)
-    return keywords, others
-
-
-def _convert(key: str, text: str, field: attrs.Attribute[Any]) -> object:
-    if field.metadata.get("milliseconds"):
-        return _convert_milliseconds(key, text)
-    if isinstance(field.default, bool):
-        lowered = text.lower()
-        if lowered in _TRUE:
-            return True
-        if lowered in _FALSE:
-            return False
-        raise InvalidOption(f"{key} is {text!r}; it must be one of {', '.join(_TRUE + _FALSE)}")
-    if field.name == "crypto_mode":
-        return _MODES_BY_NUMBER.get(text, text.lower())
-    if isinstance(field.default, str) or field.name == "interface":
-        return text
-    if field.name == "min_version" and text.count(".") == 2:
-        major, minor, patch = (_convert_number(key, part) for part in text.split("."))
-        return major << 16 | minor << 8 | patch
-    return _convert_number(key, text)
-
-
-def _convert_number(key: str, text: str) -> int:
-    try:
-        return int(text, 0)
-    except ValueError:
-        raise InvalidOption(f"{key} is {text!r}; it must be a whole number") from None
-
-
-def _convert_milliseconds(key: str, text: str) -> float:
-    value = _convert_number(key, text)
-    if (value > 1000 * _LONGEST_DELAY and "latency" in key) or (
-        key == "tsbpddelay" and value > 1000 * _LONGEST_DELAY
-    ):
-        raise InvalidOption(
-            f"{key} is {value} ms; it must be between 0 and 65535 ms",
-            hint=f"ffmpeg counts it in microseconds, here it is milliseconds: write {key}={value // 1000}",
-        )
-    return value / 1000

@@ -69,7 +69,9 @@ class Caller:
     def handle_timeout(self, *, now: Micros) -> None:
         """Ask (again); raises `RefusedError` when time is up."""
         if now >= self._give_up_at:
-            raise RefusedError(RejectionReason.TIMEOUT, "no answer in time")
+            refusal = RefusedError(RejectionReason.TIMEOUT, "no answer in time")
+            refusal.has_heard = self.has_heard
+            raise refusal
         if now >= self._repeat_at:
             self._ask(now)
 

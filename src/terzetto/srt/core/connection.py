@@ -185,6 +185,11 @@ class Connection:
         self._finish(now)
         return taken
 
+    def wait_for_room(self) -> bool:
+        """Whether there is room to send; where there is none, `Signal.WRITABLE` will tell."""
+        self._is_blocked = self.sender.buffer.room <= 0
+        return not self._is_blocked
+
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
         self.options = options

@@ -101,6 +101,16 @@ class SendingKeys:
         ).encode()
 
     @property
+    def key_size(self) -> int:
+        """Bytes of the key."""
+        return len(self._keys[self.active])
+
+    @property
+    def kind(self) -> CipherKind:
+        """The cipher."""
+        return self._kind
+
+    @property
     def retry_at(self) -> Micros | None:
         """When to call `announcement` though nothing was sent."""
         return self._retry_at
@@ -210,8 +220,8 @@ class ReceivingKeys:
         if cipher is not None and self._is_fresh.get(slot):
             self._take_turn(slot, position, is_known=True)
             return cipher
-        # The turn goes to a key we have not been told; under the one we have it would be garbage. A few strays
-        # that somebody injected do not change whose turn it is.
+        # The turn goes to a key we have not been told; under the one we have it would be garbage. A few
+        # strays that somebody injected do not change whose turn it is.
         self._unknown += 1
         if self._unknown >= _STRAYS:
             self._take_turn(slot, position, is_known=False)
@@ -310,7 +320,7 @@ class KeyExchange:
     @property
     def kind(self) -> CipherKind | None:
         """The cipher of what we send, None in the clear."""
-        return None if self.sending is None else self.sending._kind
+        return None if self.sending is None else self.sending.kind
 
     def make_offer(self, kind: CipherKind, key_size: int) -> bytes:
         """An initiator's first message."""

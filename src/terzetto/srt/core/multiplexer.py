@@ -38,8 +38,8 @@ What: TypeAlias = SrtEvent | Signal | Connection | RefusedError | ConnectionRequ
 class Notice(NamedTuple):
     """Something happened to the connection, the call or the listener with this id.
 
-    A `Connection` says that it is established; `RefusedError`, that a call failed; a `ConnectionRequest`, that
-    somebody must be let in or turned away.
+    A `Connection` says that it is established; `RefusedError`, that a call failed; a `ConnectionRequest`,
+    that somebody must be let in or turned away.
     """
 
     socket_id: int

@@ -40,6 +40,8 @@ class RefusedError(Exception):
     def __init__(self, code: int, why: str = "") -> None:
         super().__init__(why or f"refused with {code}")
         self.code = code
+        self.has_heard = True
+        """Whether anything came from the peer before."""
 
 
 @attrs.frozen(kw_only=True)

@@ -360,6 +360,11 @@ class Receiver:
         return due
 
     @property
+    def missing(self) -> int:
+        """Packets that are being waited for."""
+        return self.losses.count + self._gone.count
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be delivered."""
         return not self.buffer.line and not self.buffer.ahead
