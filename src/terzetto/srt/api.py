@@ -1,0 +1,174 @@
+"""SRT connections and listeners as trio streams.
+
+``open_x`` is for a block, ``connect_x`` for an object that lives in a nursery of the caller's.
+``srt://host:port`` calls, ``srt://:port`` (or ``mode=listener``) listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Unpack
+
+import trio
+
+from terzetto.driver.nursery import open_session_nursery
+from terzetto.errors import InvalidUrl
+from terzetto.net.endpoint import Address, DatagramEndpoint
+from terzetto.net.network import current_network
+from terzetto.srt.core.negotiation import RefusedError
+from terzetto.srt.listening import Authorize, SrtListener
+from terzetto.srt.options import SrtKnobs, SrtOptions
+from terzetto.srt.refusals import error_for_refusal
+from terzetto.srt.runtime import Runtime, open_endpoint
+from terzetto.srt.stream import SrtStream
+from terzetto.srt.url import SrtTarget, target_from_url
+
+__all__ = ["connect_srt_listener", "connect_srt_stream", "open_srt_listener", "open_srt_stream"]
+
+
+async def connect_srt_stream(
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> SrtStream:
+    """Connect with one peer; the stream's tasks live in *nursery*. See `open_srt_stream`."""
+    target = target_from_url(url, options, knobs)
+    if target.listen:
+        return await _accept_one(nursery, target, endpoint)
+    return await _call(nursery, target, endpoint)
+
+
+async def connect_srt_listener(
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    authorize: Authorize | None = None,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> SrtListener:
+    """Listen for callers; the tasks of the listener and its streams live in *nursery*. See `open_srt_listener`."""
+    target = target_from_url(url, options, knobs)
+    if not target.listen:
+        raise InvalidUrl(
+            f"{target} calls, it does not listen", hint="write srt://:port, or add mode=listener"
+        )
+    return await _listen(nursery, target, authorize, endpoint)
+
+
+@asynccontextmanager
+async def open_srt_stream(
+    url: str,
+    *,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> AsyncIterator[SrtStream]:
+    """Connect with one peer.
+
+    ``srt://host:port`` calls a listener; ``srt://:port`` waits for one caller, and is deaf to others. The
+    URL's query, *options* and the keywords name the same knobs (`SrtOptions`); a keyword beats the query,
+    the query beats *options*. An *endpoint* of your own takes the place of a new UDP socket, and is closed
+    in the end.
+
+    Leaving the block normally waits until what was sent has arrived (``linger``); leaving it by an exception
+    says goodbye at once. Raises `terzetto.errors.PeerTimedOut`, `ConnectionRefusedByPeer` (with the code),
+    and for passphrases `AuthenticationFailed`.
+    """
+    async with open_session_nursery() as nursery:
+        stream = await connect_srt_stream(nursery, url, options=options, endpoint=endpoint, **knobs)
+        try:
+            yield stream
+            await stream.aclose()
+        finally:
+            stream.abort()
+
+
+@asynccontextmanager
+async def open_srt_listener(
+    url: str,
+    *,
+    authorize: Authorize | None = None,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> AsyncIterator[SrtListener]:
+    """Listen for callers on one UDP socket.
+
+    *authorize* decides about each of them (see `terzetto.srt.listening.Authorize`). For the URL's query,
+    *options*, *endpoint* and keywords see `open_srt_stream`. Leaving the block ends every stream that was
+    accepted in it.
+    """
+    async with open_session_nursery() as nursery:
+        listener = await connect_srt_listener(
+            nursery, url, authorize=authorize, options=options, endpoint=endpoint, **knobs
+        )
+        try:
+            yield listener
+        finally:
+            listener.close()
+
+
+async def _start(
+    nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None, local: Address, family: int
+) -> Runtime:
+    network = current_network()
+    if endpoint is None:
+        endpoint = await open_endpoint(network, target.options, local, family=family)
+    try:
+        runtime = Runtime(endpoint, network, target.options)
+        await runtime.start(nursery)
+    except BaseException:
+        endpoint.close()
+        raise
+    return runtime
+
+
+async def _call(nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None) -> SrtStream:
+    options = target.options
+    peer = (await current_network().resolve(target.host, target.port))[0]
+    local = Address(options.local_address, options.local_port)
+    runtime = await _start(nursery, target, endpoint, local, 6 if peer.is_ipv6 else 4)
+    try:
+        outcome = await runtime.call(peer, options)
+    except BaseException:
+        runtime.abort()
+        raise
+    if isinstance(outcome, RefusedError):
+        runtime.abort()
+        raise error_for_refusal(
+            outcome,
+            f"srt://{peer}",
+            timeout=options.connect_timeout,
+            has_heard=outcome.has_heard,
+            troubles=runtime.troubles,
+        )
+    runtime.end_when_idle()
+    return outcome
+
+
+async def _listen(
+    nursery: trio.Nursery, target: SrtTarget, authorize: Authorize | None, endpoint: DatagramEndpoint | None
+) -> SrtListener:
+    local = Address("", target.port)
+    if target.host:
+        local = (await current_network().resolve(target.host, target.port))[0]
+    family = 6 if local.is_ipv6 or target.options.ipv6_only == 1 else 4
+    if not local.host and target.options.ipv6_only < 1:
+        family = 0
+    runtime = await _start(nursery, target, endpoint, local, family)
+    return SrtListener(runtime, target.options, nursery, authorize)
+
+
+async def _accept_one(
+    nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None
+) -> SrtStream:
+    listener = await _listen(nursery, target, None, endpoint)
+    try:
+        return await listener.accept()
+    finally:
+        listener.close()

@@ -1,0 +1,11 @@
+"""The rules of SRT, as small machines that own neither sockets nor clocks.
+
+``multiplexer``    one UDP socket's worth of SRT: routes datagrams to connections, listens, calls
+``cookie`` ``caller`` ``listener`` ``negotiation``   how connections come about
+``connection``     one established connection, composed of everything below
+``sender``         ``send_buffer`` ``pacing``
+``receiver``       ``receive_buffer`` ``playout_clock`` ``reorder`` ``acknowledging`` ``rates``
+``round_trip`` ``range_list``   shared by both
+``cipher`` ``key_exchange``     payload encryption, and how the keys travel
+``counters``       what statistics are made of
+"""

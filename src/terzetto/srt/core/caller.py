@@ -1,0 +1,149 @@
+"""The calling side of a handshake: two questions, each repeated until it is answered or time is up.
+
+::
+
+    INDUCTION   "do you speak SRT?"            -> the listener's cookie
+    CONCLUSION  cookie, capabilities, keys     -> agreement, or a refusal
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from terzetto.primitives.datagrams import Address, EntropySource
+from terzetto.primitives.time import Micros, micros
+from terzetto.srt.core.negotiation import (
+    Agreement,
+    RefusedError,
+    agree_as_initiator,
+    encryption_field,
+    make_keys,
+    offer_extensions,
+)
+from terzetto.srt.options import SrtOptions
+from terzetto.srt.wire.control import ControlType, encode_control
+from terzetto.srt.wire.handshake import CONCLUSION, INDUCTION, MAGIC, Handshake, encode_peer_ip
+from terzetto.srt.wire.numbers import SEQUENCE_MASK
+from terzetto.srt.wire.rejection import RejectionReason, decode_rejection, describe_rejection
+
+__all__ = ["Caller"]
+
+_REPEAT: Final = 250_000
+
+# "This is UDT's datagram mode", which is all an induction may say before it knows who is there.
+_INDUCTION_EXTENSION: Final = 2
+
+
+class Caller:
+    """One attempt to connect; ``transmits`` holds what to send."""
+
+    def __init__(
+        self,
+        peer: Address,
+        options: SrtOptions,
+        *,
+        local_id: int,
+        local: str | None,
+        entropy: EntropySource,
+        now: Micros,
+    ) -> None:
+        self.peer = peer
+        self.local = local
+        self.options = options
+        self.transmits: list[bytes] = []
+        self.has_heard = False
+        """Whether anything answered at all."""
+        self._local_id = local_id
+        self._initial_sequence = int.from_bytes(entropy(4), "big") % SEQUENCE_MASK
+        self._keys = make_keys(options, entropy)
+        self._started_at = now
+        self._give_up_at = now + micros(options.connect_timeout)
+        self._repeat_at = now
+        self._cookie: int | None = None
+        self._advertised = 0
+
+    def next_timeout(self) -> Micros:
+        """When to call `handle_timeout`."""
+        return min(self._repeat_at, self._give_up_at)
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Ask (again); raises `RefusedError` when time is up."""
+        if now >= self._give_up_at:
+            refusal = RefusedError(RejectionReason.TIMEOUT, "no answer in time")
+            refusal.has_heard = self.has_heard
+            raise refusal
+        if now >= self._repeat_at:
+            self._ask(now)
+
+    def handle_handshake(self, answer: Handshake, *, timestamp: int, now: Micros) -> Agreement | None:
+        """Take in the listener's answer: the agreement when that was the last one; or `RefusedError`."""
+        self.has_heard = True
+        if answer.is_rejection:
+            code = decode_rejection(answer.kind)
+            raise RefusedError(code, describe_rejection(code))
+        if answer.kind == INDUCTION:
+            if self._cookie is None:
+                self._take_cookie(answer, now)
+            return None
+        if answer.kind != CONCLUSION or self._cookie is None:
+            return None
+        if answer.version != 5:
+            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
+        return agree_as_initiator(
+            answer,
+            options=self.options,
+            keys=self._keys,
+            local_id=self._local_id,
+            initial_sequence=self._initial_sequence,
+            peer=self.peer,
+            local=self.local,
+            timestamp=timestamp,
+            started_at=self._started_at,
+            now=now,
+        )
+
+    def _take_cookie(self, answer: Handshake, now: Micros) -> None:
+        if answer.version == 4:
+            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
+        if answer.extension != MAGIC:
+            raise RefusedError(RejectionReason.ROGUE, "what answers is not SRT")
+        self._cookie = answer.cookie
+        self._advertised = answer.encryption if 2 <= answer.encryption <= 4 else 0
+        self._ask(now)
+
+    def _ask(self, now: Micros) -> None:
+        self._repeat_at = now + _REPEAT
+        if self._cookie is None:
+            question = Handshake(
+                version=4,
+                extension=_INDUCTION_EXTENSION,
+                initial_sequence=self._initial_sequence,
+                mss=self.options.mss,
+                flow_window=self.options.receive_buffer_packets,
+                kind=INDUCTION,
+                socket_id=self._local_id,
+                peer_ip=encode_peer_ip(self.peer.host),
+            )
+        else:
+            blocks = offer_extensions(self.options, self._keys, advertised=self._advertised)
+            question = Handshake(
+                version=5,
+                encryption=self._advertised or encryption_field(self.options),
+                extension=blocks.flags,
+                initial_sequence=self._initial_sequence,
+                mss=self.options.mss,
+                flow_window=self.options.receive_buffer_packets,
+                kind=CONCLUSION,
+                socket_id=self._local_id,
+                cookie=self._cookie,
+                peer_ip=encode_peer_ip(self.peer.host),
+                blocks=blocks.encode(is_response=False),
+            )
+        self.transmits.append(
+            encode_control(
+                ControlType.HANDSHAKE,
+                timestamp=now - self._started_at,
+                destination=0,
+                body=question.encode(),
+            )
+        )

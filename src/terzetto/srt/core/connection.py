@@ -1,0 +1,436 @@
+"""One established connection: the sending and the receiving half, what they tell each other, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Buffer, Run
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros, seconds
+from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.negotiation import Agreement
+from terzetto.srt.core.receiver import Receiver
+from terzetto.srt.core.round_trip import RoundTrip
+from terzetto.srt.core.sender import Sender
+from terzetto.srt.events import (
+    KeyAnnounced,
+    KeyRotated,
+    PacketsSkipped,
+    PeerClosed,
+    PeerLost,
+    SecurityChanged,
+    SrtEvent,
+)
+from terzetto.srt.options import SrtOptions
+from terzetto.srt.wire.ack import Acknowledgement
+from terzetto.srt.wire.control import ControlHeader, ControlType, ExtensionSubtype, encode_control
+from terzetto.srt.wire.data import HEADER_SIZE
+from terzetto.srt.wire.drop_request import DropRequest
+from terzetto.srt.wire.key_material import LARGEST_KEY_MATERIAL, KmState
+from terzetto.srt.wire.nak import decode_losses
+from terzetto.srt.wire.numbers import SEQUENCE_MASK
+
+__all__ = ["Connection", "Signal", "State"]
+
+_KEEPALIVE: Final = MICROS_PER_SECOND
+_ACKACK_PERIOD: Final = 10_000
+
+# After the last packet's time the peer's reader still has to wake up and read.
+_PLAYOUT_GRACE: Final = 50_000
+
+
+class State(Enum):
+    """The life of a connection once it is established."""
+
+    CONNECTED = "connected"
+    CLOSING = "closing"
+    """We want to go; what was sent is given time to arrive."""
+    PEER_CLOSED = "peer closed"
+    """The peer said goodbye; what came before is still delivered."""
+    BROKEN = "broken"
+    CLOSED = "closed"
+
+
+class Signal(Enum):
+    """What whoever waits on a connection wants to be woken for."""
+
+    READABLE = "readable"
+    WRITABLE = "writable"
+    ENDED = "ended"
+    """Nothing will ever be readable again."""
+
+
+class Connection:
+    """Driven by a `Multiplexer`, which finds it by socket id and address.
+
+    ``transmits`` and ``happenings`` are what it wants sent and told; whoever gives an input takes them after
+    it.
+    """
+
+    def __init__(self, agreement: Agreement, *, now: Micros) -> None:
+        self.agreement = agreement
+        self.state = State.CONNECTED
+        self.options = agreement.options
+        self.counters = Counters()
+        self.round_trip = RoundTrip()
+        self.sender = Sender(agreement, self.counters, self.round_trip)
+        self.receiver = Receiver(agreement, self.counters, self.round_trip)
+        self.transmits: list[bytes] = []
+        self.happenings: list[SrtEvent | Signal] = []
+        self.reason = ""
+        """Why the connection broke."""
+        self.established_at = now
+        self._keys = agreement.keys
+        self._last_heard_at = now
+        self._last_sent_at = now
+        self._last_ackack_at: Micros = 0
+        self._last_ackack = -1
+        self._is_readable_told = False
+        self._is_blocked = False
+        self._close_by: Micros | None = None
+        self._last_origin: Micros | None = None
+        self._has_ended = False
+
+    def handle_run(self, packets: Sequence[Buffer], *, now: Micros) -> list[Buffer]:
+        """Take in datagrams of our peer; returns those that are addressed to another socket id."""
+        strangers: list[Buffer] = []
+        receiver = self.receiver
+        is_open = self.state in (State.CONNECTED, State.CLOSING)
+        before = self.counters.received
+        index = 0
+        while index < len(packets):
+            if is_open:
+                index = receiver.take_run(packets, index, now=now)
+            if index < len(packets):
+                if not self._handle_other(packets[index], now):
+                    strangers.append(packets[index])
+                index += 1
+        if len(strangers) < len(packets):
+            self._last_heard_at = now
+        arrived = self.counters.received - before
+        if arrived:
+            self._report_arrivals(arrived, now)
+        if receiver.overflowed:
+            self._break("the peer is ahead of us by more than a whole buffer", now)
+        self._finish(now)
+        return strangers
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Do what is due."""
+        receiver = self.receiver
+        if self.state in (State.CONNECTED, State.CLOSING):
+            self._check_peer_is_alive(now)
+        if self.state in (State.CONNECTED, State.CLOSING):
+            if receiver.acks.due_at is not None and receiver.acks.due_at <= now:
+                self._acknowledge(now)
+            report = receiver.repeated_report(now=now)
+            if report is not None:
+                self._send_nak(report, now)
+            self.sender.drop_too_late(now)
+            self.sender.repeat_due(now)
+            self.sender.pump(now)
+            self._announce_key(now)
+            if now - self._last_sent_at >= _KEEPALIVE:
+                self._control(ControlType.KEEPALIVE, now=now)
+        self._finish(now)
+
+    def next_timeout(self) -> Micros | None:
+        """When to call `handle_timeout`, or None for never."""
+        due = self.receiver.next_timeout()
+        if self.state in (State.CONNECTED, State.CLOSING):
+            candidates = [self._last_sent_at + _KEEPALIVE, self._last_heard_at + self._idle_limit]
+            sending = self.sender.next_timeout()
+            if sending is not None:
+                candidates.append(sending)
+            if self._close_by is not None:
+                candidates.append(self._closing_time())
+            if self._keys.sending is not None and self._keys.sending.retry_at is not None:
+                candidates.append(self._keys.sending.retry_at)
+            soonest = min(candidates)
+            if due is None or soonest < due:
+                due = soonest
+        if not self._is_readable_told:
+            playout = self.receiver.buffer.next_due()
+            if playout is not None and (due is None or playout < due):
+                due = playout
+        return due
+
+    def send(self, payloads: Sequence[Buffer], *, origin: Micros | None = None, now: Micros) -> int:
+        """Send payloads of at most ``payload_limit`` bytes each; how many found room."""
+        if self._keys.sending is None and self.options.passphrase:
+            # Not enforced, and the peer has no passphrase: sending in the clear is not what anybody asked
+            # for.
+            self.counters.dropped_by_sender += len(payloads)
+            return len(payloads)
+        taken = self.sender.send(payloads, origin=now if origin is None else origin, now=now)
+        self._is_blocked = taken < len(payloads)
+        if taken:
+            self._last_origin = now
+            sending = self._keys.sending
+            if sending is not None:
+                buffer = self.sender.buffer
+                if sending.count(taken, oldest=buffer.base, end=buffer.end):
+                    self.happenings.append(KeyRotated(sending=True))
+            self._announce_key(now)
+        self._finish(now)
+        return taken
+
+    def take(self, *, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
+        """Up to *limit* packets that are due; see `Receiver.take`. Empty: wait for `Signal.READABLE`."""
+        taken = self.receiver.take(now, limit)
+        due = self.receiver.buffer.next_due()
+        self._is_readable_told = due is not None and due <= now
+        self._finish(now)
+        return taken
+
+    def wait_for_room(self) -> bool:
+        """Whether there is room to send; where there is none, `Signal.WRITABLE` will tell."""
+        self._is_blocked = self.sender.buffer.room <= 0
+        return not self._is_blocked
+
+    def configure(self, options: SrtOptions) -> None:
+        """Take over options that may change while connected."""
+        self.options = options
+        self.sender.configure(options)
+        self.receiver.configure(options)
+
+    def close(self, *, now: Micros) -> None:
+        """Say goodbye once what was sent had its time to arrive; see ``linger``."""
+        if self.state is State.CONNECTED:
+            self.state = State.CLOSING
+            linger = self.options.linger
+            if linger is None:
+                patience = self.agreement.peer_delay + self.round_trip.patience + MICROS_PER_SECOND
+                self._close_by = now + (patience if self._last_origin is not None else 0)
+            else:
+                self._close_by = now + micros(linger)
+            self._finish(now)
+        elif self.state in (State.PEER_CLOSED, State.BROKEN):
+            self._enter_closed()
+
+    def abort(self, *, now: Micros) -> None:
+        """Say goodbye at once."""
+        if self.state in (State.CONNECTED, State.CLOSING):
+            self._control(ControlType.SHUTDOWN, now=now)
+        self._enter_closed()
+
+    @property
+    def _idle_limit(self) -> Micros:
+        return micros(self.options.peer_idle_timeout)
+
+    def _stamp(self, now: Micros) -> int:
+        return now - self.agreement.started_at
+
+    def _control(
+        self,
+        kind: ControlType,
+        *,
+        now: Micros,
+        information: int = 0,
+        subtype: int = 0,
+        body: bytes = bytes(4),
+    ) -> None:
+        self.transmits.append(
+            encode_control(
+                kind,
+                timestamp=self._stamp(now),
+                destination=self.agreement.peer_id,
+                information=information,
+                subtype=subtype,
+                body=body,
+            )
+        )
+        self._last_sent_at = now
+
+    def _handle_other(self, packet: Buffer, now: Micros) -> bool:
+        """A packet that is no data for an open connection; False when it is not for us at all."""
+        if len(packet) < HEADER_SIZE:
+            self.counters.count_malformed("packet is shorter than a header")
+            return True
+        if int.from_bytes(packet[12:16], "big") != self.agreement.local_id:
+            return False
+        if not packet[0] & 0x80:
+            return True  # data after the end
+        try:
+            self._handle_control(ControlHeader.decode(packet), packet[HEADER_SIZE:], now)
+        except MalformedPacket as exc:
+            self.counters.count_malformed(exc.reason)
+        return True
+
+    def _handle_control(self, header: ControlHeader, body: Buffer, now: Micros) -> None:
+        if self.state not in (State.CONNECTED, State.CLOSING):
+            return
+        kind = header.kind
+        if kind == ControlType.ACK:
+            self._handle_ack(header.information, Acknowledgement.decode(body), now)
+        elif kind == ControlType.ACKACK:
+            sample = self.receiver.acks.confirmed(header.information, now=now)
+            if sample is not None:
+                self.round_trip.measure(sample)
+                self.receiver.clock.trace(header.timestamp, now=now, round_trip=sample)
+        elif kind == ControlType.NAK:
+            self._handle_nak(decode_losses(body), now)
+        elif kind == ControlType.KEEPALIVE:
+            self.receiver.clock.trace(header.timestamp, now=now, round_trip=None)
+        elif kind == ControlType.DROPREQ:
+            self.counters.drop_requests_received += 1
+            if not self.receiver.dropped_by_sender(DropRequest.decode(body)):
+                self.counters.count_malformed("drop request is out of range")
+        elif kind == ControlType.SHUTDOWN:
+            self.state = State.PEER_CLOSED
+            self.happenings.append(PeerClosed(self.agreement.peer))
+            self._no_more_arrives()
+        elif kind == ControlType.EXTENSION:
+            self._handle_extension(header.subtype, bytes(body), now)
+        elif kind not in (ControlType.CONGESTION_WARNING, ControlType.PEERERROR, ControlType.HANDSHAKE):
+            self.counters.count_malformed("control packet of an unknown type")
+
+    def _handle_ack(self, number: int, ack: Acknowledgement, now: Micros) -> None:
+        self.counters.acks_received += 1
+        if not self.sender.acknowledged(ack, now=now):
+            # One forged packet must not end a session, so this is dropped, where libsrt closes.
+            self.counters.count_malformed("acknowledgement of what was never sent")
+            return
+        if ack.available_buffer is None and ack.round_trip is None and number == 0:
+            return
+        if now - self._last_ackack_at > _ACKACK_PERIOD or number == self._last_ackack:
+            self._control(ControlType.ACKACK, now=now, information=number)
+            self._last_ackack_at = now
+            self._last_ackack = number
+        if ack.round_trip is not None and ack.round_trip_variance is not None:
+            self.round_trip.adopt(ack.round_trip, ack.round_trip_variance)
+
+    def _handle_nak(self, losses: list[tuple[int, int]], now: Micros) -> None:
+        self.counters.naks_received += 1
+        gone, is_sound = self.sender.reported_lost(losses, now=now)
+        if not is_sound:
+            self.counters.count_malformed("loss report of what was never sent")
+        for request in gone:
+            self.counters.drop_requests_sent += 1
+            self._control(ControlType.DROPREQ, now=now, body=request.encode())
+
+    def _handle_extension(self, subtype: int, body: bytes, now: Micros) -> None:
+        if subtype == ExtensionSubtype.KMREQ:
+            if len(body) > LARGEST_KEY_MATERIAL:
+                raise MalformedPacket("key material is too long")
+            # What cannot be confirmed is not answered: no message may talk a secured connection down.
+            if self._keys.refresh_received(body, highest=self.receiver.highest, now=now):
+                self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.KMRSP, body=body, now=now)
+                self.happenings.append(KeyAnnounced(sending=False))
+            else:
+                self.counters.count_malformed("key material is not acceptable")
+        elif subtype == ExtensionSubtype.KMRSP:
+            sending = self._keys.sending
+            if sending is None or not sending.confirmed(body):
+                self.counters.count_malformed("key confirmation is unexpected")
+
+    def _report_arrivals(self, arrived: int, now: Micros) -> None:
+        receiver = self.receiver
+        if receiver.acks.arrived(arrived, now=now) and receiver.acks.light(receiver.buffer.frontier):
+            light = Acknowledgement(receiver.buffer.frontier & SEQUENCE_MASK)
+            self._control(ControlType.ACK, now=now, body=light.encode())
+            self.counters.acks_sent += 1
+        report = receiver.losses_to_report(now=now)
+        if report is not None:
+            self._send_nak(report, now)
+
+    def _send_nak(self, report: bytes, now: Micros) -> None:
+        self._control(ControlType.NAK, now=now, body=report)
+        self.counters.naks_sent += 1
+
+    def _acknowledge(self, now: Micros) -> None:
+        answer = self.receiver.acknowledge(now=now)
+        if answer is not None:
+            number, ack = answer
+            self._control(ControlType.ACK, now=now, information=number, body=ack.encode())
+            self.counters.acks_sent += 1
+
+    def _announce_key(self, now: Micros) -> None:
+        sending = self._keys.sending
+        if sending is None or sending.retry_at is None:
+            return
+        message = sending.announcement(retry_after=self.round_trip.smoothed * 3 // 2, now=now)
+        if message:
+            self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.KMREQ, body=message, now=now)
+            self.happenings.append(KeyAnnounced(sending=True))
+
+    def _check_peer_is_alive(self, now: Micros) -> None:
+        silence = now - self._last_heard_at
+        if silence >= self._idle_limit:
+            self._break(f"the peer has been silent for {seconds(silence):.1f} s", now)
+
+    def _break(self, reason: str, now: Micros) -> None:
+        if self.state in (State.BROKEN, State.CLOSED):
+            return
+        self.state = State.BROKEN
+        self.reason = reason
+        self._control(ControlType.SHUTDOWN, now=now)
+        self.happenings.append(PeerLost(self.agreement.peer, reason, seconds(now - self._last_heard_at)))
+        self._no_more_arrives()
+
+    def _no_more_arrives(self) -> None:
+        self.receiver.end_repairs()
+        self._unblock()
+
+    def _unblock(self) -> None:
+        self._is_blocked = False
+        self.happenings.append(Signal.WRITABLE)
+
+    def _enter_closed(self) -> None:
+        self.state = State.CLOSED
+        self._unblock()
+
+    def _closing_time(self) -> Micros:
+        """When the goodbye may leave: everything arrived and was played, or waiting is no use any more."""
+        assert self._close_by is not None
+        if not self.sender.is_drained:
+            return self._close_by
+        if self.options.linger is not None or self._last_origin is None:
+            return 0
+        played = self._last_origin + self.agreement.peer_delay + self.round_trip.variance + _PLAYOUT_GRACE
+        return min(self._close_by, played)
+
+    def _finish(self, now: Micros) -> None:
+        """After every input: deliver what is due, notice what became possible, take what is to be sent."""
+        receiver = self.receiver
+        if receiver.buffer.ahead:
+            skipped = receiver.skip_due(now)
+            if skipped:
+                self.happenings.append(PacketsSkipped(skipped))
+        if not self._is_readable_told:
+            due = receiver.buffer.next_due()
+            if due is not None and due <= now:
+                self._is_readable_told = True
+                self.happenings.append(Signal.READABLE)
+        sender = self.sender
+        if sender.outgoing:
+            self.transmits += sender.outgoing
+            sender.outgoing = []
+            self._last_sent_at = now
+        if self._is_blocked and sender.buffer.room > sender.buffer.capacity // 8:
+            self._unblock()
+        if self._close_by is not None and self.state is State.CLOSING and now >= self._closing_time():
+            self._control(ControlType.SHUTDOWN, now=now)
+            self._enter_closed()
+        if not self._has_ended and receiver.is_empty and self.state not in (State.CONNECTED, State.CLOSING):
+            self._has_ended = True
+            self.happenings.append(Signal.ENDED)
+
+    def poll_run(self) -> Run | None:
+        """What to send, as one run to the peer."""
+        if not self.transmits:
+            return None
+        run = Run(self.agreement.peer, self.transmits, local=self.agreement.local)
+        self.transmits = []
+        return run
+
+    def security(self) -> SecurityChanged:
+        """How both directions stand with their keys."""
+        return SecurityChanged(self._keys.sending_state, self._keys.receiving_state)
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether what we send is encrypted and the peer can read it."""
+        return self._keys.sending_state is KmState.SECURED

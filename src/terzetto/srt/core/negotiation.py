@@ -1,0 +1,284 @@
+"""What two sides agree upon in a handshake, and on what grounds they part."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Address, EntropySource
+from terzetto.primitives.time import MICROS_PER_MILLI, Micros, micros
+from terzetto.srt.core.cipher import overhead_of
+from terzetto.srt.core.key_exchange import KeyExchange
+from terzetto.srt.options import ANNOUNCED_VERSION, PER_PACKET_OVERHEAD, SrtOptions
+from terzetto.srt.wire.extensions import Capabilities, Capability, ExtensionRefused, Extensions
+from terzetto.srt.wire.handshake import Handshake
+from terzetto.srt.wire.key_material import CipherKind, KmState
+from terzetto.srt.wire.rejection import RejectionReason
+
+__all__ = [
+    "Agreement",
+    "RefusedError",
+    "agree_as_initiator",
+    "agree_as_responder",
+    "make_keys",
+    "offer_extensions",
+]
+
+_OLDEST_VERSION: Final = 0x010300
+_SOUND_GCM: Final = 0x010504
+_BROKEN_DROP: Final = 0x010007
+
+_KEY_FIELD: Final = {16: 2, 24: 3, 32: 4}
+_KEY_SIZE: Final = {field: size for size, field in _KEY_FIELD.items()}
+
+
+class RefusedError(Exception):
+    """The handshake ends here; ``code`` is what the peer is, or was, told."""
+
+    def __init__(self, code: int, why: str = "") -> None:
+        super().__init__(why or f"refused with {code}")
+        self.code = code
+        self.has_heard = True
+        """Whether anything came from the peer before."""
+
+
+@attrs.frozen(kw_only=True)
+class Agreement:
+    """Everything an established connection starts from."""
+
+    local_id: int
+    peer_id: int
+    peer: Address
+    local: str | None
+    initial_sequence: int
+    started_at: Micros
+    """Our clock's zero, for the timestamps we write."""
+    playout_base: Micros
+    """Our moment at which the peer's timestamps stood at zero."""
+    mss: int
+    flow_window: int
+    """How many packets the peer has room for."""
+    peer_version: int
+    peer_flags: Capability
+    receive_delay: Micros
+    peer_delay: Micros
+    has_playout: bool
+    """Whether we hold received packets until they are due."""
+    keys: KeyExchange
+    stream_id: str
+    options: SrtOptions
+
+    @property
+    def payload_limit(self) -> int:
+        """The most that one packet can carry on this connection."""
+        room = self.mss - PER_PACKET_OVERHEAD - overhead_of(self.keys.kind)
+        return min(room, self.options.payload_size or room)
+
+
+def make_keys(options: SrtOptions, entropy: EntropySource) -> KeyExchange:
+    """The key machine that these options ask for."""
+    return KeyExchange(
+        options.passphrase,
+        refresh_after=options.refresh_after,
+        announce_ahead=options.announce_ahead,
+        entropy=entropy,
+    )
+
+
+def encryption_field(options: SrtOptions) -> int:
+    """What we say about key lengths in a handshake's fixed part."""
+    return _KEY_FIELD.get(options.key_length, 0)
+
+
+def chosen_key_size(options: SrtOptions, advertised: int) -> int:
+    """The key length an initiator uses: what the listener advertises, else its own, else sixteen."""
+    return _KEY_SIZE.get(advertised, options.key_length or 16)
+
+
+def own_capability(options: SrtOptions) -> Capability:
+    """The flags that these options mean."""
+    flags = Capability.CRYPT | Capability.RETRANSMIT_FLAG | Capability.PACKET_FILTER
+    if options.tsbpd:
+        flags |= Capability.TSBPD_SENDER | Capability.TSBPD_RECEIVER
+    if options.too_late_drop:
+        flags |= Capability.TOO_LATE_DROP
+    if options.nak_report:
+        flags |= Capability.PERIODIC_NAK
+    return flags
+
+
+def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int) -> Extensions:
+    """The blocks of an initiator's conclusion."""
+    material = b""
+    if options.passphrase:
+        kind = CipherKind.AES_GCM if options.crypto_mode == "gcm" else CipherKind.AES_CTR
+        material = keys.offer or keys.make_offer(kind, chosen_key_size(options, advertised))
+    return Extensions(
+        capabilities=Capabilities(
+            ANNOUNCED_VERSION,
+            own_capability(options),
+            micros(options.receive_latency) // MICROS_PER_MILLI,
+            micros(options.peer_latency) // MICROS_PER_MILLI,
+        ),
+        stream_id=options.stream_id.encode(),
+        key_material=material,
+    )
+
+
+def _check_peer(capabilities: Capabilities | None, options: SrtOptions) -> Capabilities:
+    if capabilities is None:
+        raise RefusedError(RejectionReason.ROGUE, "the handshake says nothing of SRT")
+    if capabilities.version < _OLDEST_VERSION:
+        raise RefusedError(RejectionReason.ROGUE, "version 5 of the handshake with a version before 1.3.0")
+    if capabilities.version < options.min_version:
+        raise RefusedError(RejectionReason.VERSION, "the peer's version is below the least we accept")
+    return capabilities
+
+
+def _check_keys(state: KmState, options: SrtOptions) -> None:
+    if state is KmState.BADCRYPTOMODE:
+        raise RefusedError(RejectionReason.CRYPTO, "the encryption modes differ")
+    if options.enforced_encryption:
+        if state is KmState.BADSECRET:
+            raise RefusedError(RejectionReason.BADSECRET, "the passphrases differ")
+        if state is KmState.NOSECRET:
+            raise RefusedError(RejectionReason.UNSECURE, "one side has a passphrase and the other has none")
+
+
+def agree_as_responder(
+    request: Handshake,
+    offered: Extensions,
+    *,
+    options: SrtOptions,
+    keys: KeyExchange,
+    local_id: int,
+    peer: Address,
+    local: str | None,
+    timestamp: int,
+    started_at: Micros,
+    now: Micros,
+) -> tuple[Agreement, Extensions]:
+    """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`."""
+    theirs = _check_peer(offered.capabilities, options)
+    if theirs.flags & Capability.STREAM:
+        raise RefusedError(RejectionReason.MESSAGEAPI, "the caller sends a stream of bytes, we take messages")
+    if offered.congestion not in (b"", b"live"):
+        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
+    if offered.group is not None:
+        raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
+    answer = _answer_keys(offered, theirs, options, keys)
+    own = own_capability(options)
+    flags = own if theirs.flags & Capability.RETRANSMIT_FLAG else own & ~Capability.RETRANSMIT_FLAG
+    if theirs.version <= _BROKEN_DROP and theirs.flags & Capability.PERIODIC_NAK:
+        flags &= ~Capability.TOO_LATE_DROP
+    receive_ms = micros(options.receive_latency) // MICROS_PER_MILLI
+    peer_ms = micros(options.peer_latency) // MICROS_PER_MILLI
+    has_playout = bool(options.tsbpd and theirs.flags & Capability.TSBPD_SENDER)
+    if has_playout:
+        receive_ms = max(receive_ms, theirs.sender_delay_ms)
+    if theirs.flags & Capability.TSBPD_RECEIVER:
+        peer_ms = max(peer_ms, theirs.receiver_delay_ms)
+    agreement = Agreement(
+        local_id=local_id,
+        peer_id=request.socket_id,
+        peer=peer,
+        local=local,
+        initial_sequence=request.initial_sequence,
+        started_at=started_at,
+        playout_base=now - timestamp,
+        mss=min(request.mss, options.mss),
+        flow_window=request.flow_window,
+        peer_version=theirs.version,
+        peer_flags=theirs.flags,
+        receive_delay=receive_ms * MICROS_PER_MILLI,
+        peer_delay=peer_ms * MICROS_PER_MILLI,
+        has_playout=has_playout,
+        keys=keys,
+        stream_id=offered.stream_id.decode("utf-8", "replace"),
+        options=options,
+    )
+    response = attrs.evolve(answer, capabilities=Capabilities(ANNOUNCED_VERSION, flags, receive_ms, peer_ms))
+    return agreement, response
+
+
+def _answer_keys(
+    offered: Extensions, theirs: Capabilities, options: SrtOptions, keys: KeyExchange
+) -> Extensions:
+    if not offered.key_material:
+        state = keys.no_offer()
+        if options.passphrase:
+            if options.enforced_encryption:
+                raise RefusedError(RejectionReason.UNSECURE, "the caller has no passphrase")
+            return Extensions(key_status=state)
+        return Extensions()
+    allowed = {
+        "auto": frozenset(CipherKind),
+        "ctr": frozenset({CipherKind.AES_CTR}),
+        "gcm": frozenset({CipherKind.AES_GCM}),
+    }[options.crypto_mode]
+    if theirs.version < _SOUND_GCM:
+        # Before 1.5.4 libsrt repeated nonces, which gives the authentication key away.
+        allowed -= {CipherKind.AES_GCM}
+    try:
+        state = keys.accept_offer(offered.key_material, allowed=allowed)
+    except MalformedPacket as exc:
+        raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
+    _check_keys(state, options)
+    if state is KmState.SECURED:
+        return Extensions(key_material=offered.key_material)
+    return Extensions(key_status=state)
+
+
+def agree_as_initiator(
+    response: Handshake,
+    *,
+    options: SrtOptions,
+    keys: KeyExchange,
+    local_id: int,
+    initial_sequence: int,
+    peer: Address,
+    local: str | None,
+    timestamp: int,
+    started_at: Micros,
+    now: Micros,
+) -> Agreement:
+    """Judge the answer to our conclusion; or `RefusedError`, with the code that fits."""
+    try:
+        answered = Extensions.decode(response.blocks)
+    except ExtensionRefused as exc:
+        raise RefusedError(exc.rejection, exc.reason) from None
+    except MalformedPacket as exc:
+        raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
+    theirs = _check_peer(answered.capabilities, options)
+    if response.initial_sequence != initial_sequence:
+        raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
+    if answered.congestion not in (b"", b"live"):
+        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
+    if answered.packet_filter:
+        raise RefusedError(
+            RejectionReason.FILTER, "the answer asks for a packet filter that we did not offer"
+        )
+    _check_keys(keys.conclude(answered.key_material, answered.key_status), options)
+    if keys.kind is CipherKind.AES_GCM and theirs.version < _SOUND_GCM:
+        raise RefusedError(RejectionReason.CRYPTO, "the peer's AES-GCM is the unsound one of before 1.5.4")
+    return Agreement(
+        local_id=local_id,
+        peer_id=response.socket_id,
+        peer=peer,
+        local=local,
+        initial_sequence=initial_sequence,
+        started_at=started_at,
+        playout_base=now - timestamp,
+        mss=min(response.mss, options.mss),
+        flow_window=response.flow_window,
+        peer_version=theirs.version,
+        peer_flags=theirs.flags,
+        receive_delay=theirs.sender_delay_ms * MICROS_PER_MILLI,
+        peer_delay=theirs.receiver_delay_ms * MICROS_PER_MILLI,
+        has_playout=bool(options.tsbpd and theirs.flags & Capability.TSBPD_SENDER),
+        keys=keys,
+        stream_id=options.stream_id,
+        options=options,
+    )

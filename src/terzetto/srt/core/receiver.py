@@ -1,0 +1,370 @@
+"""The receiving half of a connection: order, repair, time of playout, and reports for the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.time import Micros
+from terzetto.srt.core.acknowledging import AckKind, AckSchedule
+from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.negotiation import Agreement
+from terzetto.srt.core.playout_clock import PlayoutClock
+from terzetto.srt.core.range_list import RangeList
+from terzetto.srt.core.rates import LinkCapacity, ReceiveRate
+from terzetto.srt.core.receive_buffer import Entry, ReceiveBuffer
+from terzetto.srt.core.reorder import ReorderTolerance
+from terzetto.srt.core.round_trip import RoundTrip
+from terzetto.srt.options import PER_PACKET_OVERHEAD, SrtOptions
+from terzetto.srt.wire.ack import Acknowledgement
+from terzetto.srt.wire.data import (
+    DATA_HEADER,
+    HEADER_SIZE,
+    KEY_MASK,
+    KEY_SHIFT,
+    MESSAGE_NUMBER_MASK,
+    RETRANSMITTED_FLAG,
+)
+from terzetto.srt.wire.drop_request import DropRequest
+from terzetto.srt.wire.nak import encode_losses
+from terzetto.srt.wire.numbers import SEQUENCE_MASK, unwrap_sequence
+
+__all__ = ["Receiver"]
+
+_CONTROL: Final = 0x8000_0000
+_NAK_FLOOR: Final = 20_000
+
+# The top six bits of a solo packet that is neither repeated nor asks for order; the key's slot is or-ed in.
+_SOLO: Final = 0b110000
+_PLAIN: Final = _SOLO
+
+
+class Receiver:
+    """Takes runs of datagrams in; packets come out when they are due (`take`)."""
+
+    def __init__(self, agreement: Agreement, counters: Counters, round_trip: RoundTrip) -> None:
+        options = agreement.options
+        first = agreement.initial_sequence
+        self.buffer = ReceiveBuffer(first=first, capacity=options.receive_buffer_packets)
+        self.clock = PlayoutClock(
+            base=agreement.playout_base, delay=agreement.receive_delay, is_tracing=options.drift_tracer
+        )
+        self.tolerance = ReorderTolerance(options.loss_max_ttl)
+        self.acks = AckSchedule(first=first)
+        self.capacity = LinkCapacity()
+        self.rate = ReceiveRate()
+        self.highest = first - 1
+        self.losses = RangeList()
+        self.overflowed = False
+        """A packet came that lies beyond the whole of an empty buffer: there is no way back."""
+        self._agreement = agreement
+        self._counters = counters
+        self._round_trip = round_trip
+        self._keys = agreement.keys
+        self._own_id = agreement.local_id
+        self._gone = RangeList()
+        self._to_report: list[tuple[int, int]] = []
+        self._report_at: Micros | None = None
+        self._most_words = (agreement.mss - PER_PACKET_OVERHEAD) // 4
+        self._drops_late = options.too_late_drop and agreement.has_playout
+        self._repeats_reports = options.nak_report
+        self._largest_payload = agreement.mss - PER_PACKET_OVERHEAD
+
+    def configure(self, options: SrtOptions) -> None:
+        """Take over options that may change while connected."""
+        self.clock.is_tracing = options.drift_tracer
+        self.tolerance.most = options.loss_max_ttl
+        self.tolerance.tolerance = min(self.tolerance.tolerance, options.loss_max_ttl)
+
+    def take_run(self, packets: Sequence[Buffer], start: int, *, now: Micros) -> int:
+        """Take in data packets from index *start*; the index of the first one that is not ours to take.
+
+        The loop is the hot path of the whole protocol: what comes in order, whole and unrepeated, costs one
+        unpacking, a few comparisons and an append.
+        """
+        unpack = DATA_HEADER.unpack_from
+        buffer = self.buffer
+        append = buffer.line.append
+        own_id = self._own_id
+        has_playout = self._agreement.has_playout
+        clock = self.clock
+        receiving = self._keys.receiving
+        plain = -1 if self._keys.is_secured else _PLAIN
+        under_key = -1 if receiving is None else _SOLO | receiving.active << 1
+        cipher = None if receiving is None else receiving.cipher
+        due_after = now + clock.delay + clock.drift
+        reference = now - clock.base + 0x8000_0000
+        frontier = buffer.frontier
+        in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
+        room = buffer.limit - frontier
+        index = start
+        quick = 0
+        size = 0
+        for index in range(start, len(packets)):
+            packet = packets[index]
+            if len(packet) < HEADER_SIZE:
+                break
+            sequence, flags, timestamp, destination = unpack(packet)
+            if sequence >= _CONTROL or destination != own_id:
+                break
+            kind = flags >> 26
+            if in_line and room > 0 and sequence == frontier & SEQUENCE_MASK:
+                payload: Buffer | None = None
+                if kind == plain:
+                    if flags & MESSAGE_NUMBER_MASK:
+                        payload = packet[HEADER_SIZE:]
+                elif kind == under_key and cipher is not None:
+                    payload = cipher.open(sequence, packet)
+                if payload is not None:
+                    play_at = (
+                        due_after + ((timestamp - reference) & 0xFFFF_FFFF) - 0x8000_0000
+                        if has_playout
+                        else now
+                    )
+                    append((play_at, frontier, timestamp, payload))
+                    frontier += 1
+                    room -= 1
+                    quick += 1
+                    size += len(packet)
+                    continue
+            # Out of the ordinary: settle what the loop has, and let the careful path look at this one.
+            buffer.frontier = frontier
+            if frontier > self.highest:
+                self.highest = frontier - 1
+            self._take_with_care(packet, sequence, flags, timestamp, now)
+            frontier = buffer.frontier
+            in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
+            room = buffer.limit - frontier
+            if receiving is not None:
+                under_key = _SOLO | receiving.active << 1
+                cipher = receiving.cipher
+        else:
+            index = len(packets)
+        buffer.frontier = frontier
+        if frontier > self.highest:
+            self.highest = frontier - 1
+        if quick:
+            self._count_arrivals(quick, size, now)
+        return index
+
+    def _count_arrivals(self, count: int, size: int, now: Micros) -> None:
+        counters = self._counters
+        total = size + count * (PER_PACKET_OVERHEAD - HEADER_SIZE)
+        counters.received += count
+        counters.received_unique += count
+        counters.bytes_received += total
+        counters.bytes_received_unique += total
+        self.rate.arrived(count, total, now=now)
+        self.capacity.arrived(self.highest, size // count, self._largest_payload, now=now)
+
+    def _take_with_care(self, packet: Buffer, sequence: int, flags: int, timestamp: int, now: Micros) -> None:
+        counters = self._counters
+        if not flags & MESSAGE_NUMBER_MASK:
+            counters.count_malformed("packet filter's packet without a filter")
+            return
+        buffer = self.buffer
+        is_repeat = bool(flags & RETRANSMITTED_FLAG)
+        position = unwrap_sequence(sequence, buffer.frontier)
+        total = len(packet) + PER_PACKET_OVERHEAD - HEADER_SIZE
+        counters.received += 1
+        counters.bytes_received += total
+        counters.retransmissions_received += is_repeat
+        self.rate.arrived(1, total, now=now)
+        play_at = self.clock.play_at(timestamp, now=now) if self._agreement.has_playout else now
+        if position < buffer.frontier or position in buffer.ahead:
+            self._count_useless(position, play_at, now)
+            return
+        if position >= buffer.limit:
+            counters.no_room += 1
+            self.overflowed = self.overflowed or not (buffer.line or buffer.ahead)
+            return
+        counters.received_unique += 1
+        counters.bytes_received_unique += total
+        payload = self._open(packet, sequence, flags, position)
+        self._note_order(position, is_repeat)
+        buffer.insert_ahead(Entry(play_at, position, timestamp, payload))
+        if position == buffer.frontier:
+            self._advance(position)
+
+    def _open(self, packet: Buffer, sequence: int, flags: int, position: int) -> Buffer | None:
+        slot = (flags & KEY_MASK) >> KEY_SHIFT
+        keys = self._keys
+        payload: Buffer | None = None
+        if slot == 0:
+            if not keys.is_secured:
+                return packet[HEADER_SIZE:]
+        elif keys.receiving is not None:
+            cipher = keys.receiving.cipher_at(slot, position)
+            if cipher is not None:
+                payload = cipher.open(sequence, packet)
+        if payload is None:
+            self._counters.undecrypted += 1
+            self._counters.bytes_undecrypted += len(packet) - HEADER_SIZE
+        return payload
+
+    def _note_order(self, position: int, is_repeat: bool) -> None:
+        tolerance = self.tolerance
+        counters = self._counters
+        if position > self.highest + 1:
+            first, last = self.highest + 1, position - 1
+            counters.lost += self.losses.add(first, last)
+            if tolerance.tolerance:
+                tolerance.add(first, last)
+            else:
+                self._to_report.append((first, last))
+        elif position <= self.highest:
+            if self.losses.remove(position) or self._gone.remove(position):
+                counters.recovered += 1
+            if not is_repeat:
+                distance = self.highest - position
+                counters.reorder_distance = max(counters.reorder_distance, distance)
+                tolerance.came_late(position, distance)
+        if tolerance.is_active:
+            self._to_report += tolerance.arrived(in_order=position > self.highest)
+        self.highest = max(self.highest, position)
+
+    def _count_useless(self, position: int, play_at: Micros, now: Micros) -> None:
+        counters = self._counters
+        if now > play_at and self._agreement.has_playout:
+            counters.belated += 1
+            counters.belated_time += now - play_at
+        else:
+            counters.duplicates += 1
+
+    def _advance(self, frontier: int) -> None:
+        buffer = self.buffer
+        while True:
+            buffer.advance(frontier)
+            frontier = buffer.frontier
+            if not self._gone or self._gone.first[0] > frontier:
+                return
+            frontier = max(frontier, self._gone.first[1] + 1)
+            self._counters.skipped += self._gone.remove_below(frontier)
+            self.highest = max(self.highest, frontier - 1)
+
+    def dropped_by_sender(self, request: DropRequest) -> bool:
+        """The sender gave a range up: do not ask or wait for it. False when the range is absurd."""
+        buffer = self.buffer
+        first = unwrap_sequence(request.first, buffer.frontier)
+        last = first + ((request.last - request.first) & SEQUENCE_MASK)
+        if last < buffer.frontier:
+            return True
+        if last >= buffer.limit or first > self.highest + 1:
+            return False
+        first = max(first, buffer.frontier)
+        if last > self.highest:
+            self._counters.lost += last - self.highest
+            self.losses.add(self.highest + 1, last)
+            self.highest = last
+        for low, high in self.losses.within(first, last):
+            self._gone.add(low, high)
+        self.losses.remove_range(first, last)
+        self._advance(buffer.frontier)
+        return True
+
+    def skip_due(self, now: Micros) -> int:
+        """Give up on gaps that hold back what is due; how many packets were given up."""
+        if not self._drops_late:
+            return 0
+        skipped = 0
+        while (gap := self._gap()) is not None and gap[1] <= now:
+            position = gap[0]
+            skipped += position - self.buffer.frontier
+            self.losses.remove_below(position)
+            self._gone.remove_below(position)
+            self._advance(position)
+        self._counters.skipped += skipped
+        return skipped
+
+    def end_repairs(self) -> None:
+        """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
+        self._drops_late = True
+        self.acks.due_at = None
+        self._report_at = None
+
+    def _gap(self) -> tuple[int, Micros] | None:
+        """What stands behind the first gap, and when it is due."""
+        ahead = self.buffer.ahead
+        if not ahead:
+            return None
+        position = self.buffer.frontier
+        while position not in ahead:
+            end = self.losses.end_at(position)
+            if end is None:
+                end = self._gone.end_at(position)
+            if end is None:
+                return None
+            position = end + 1
+        return position, ahead[position].play_at
+
+    def take(self, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
+        """Up to *limit* packets that are due: due time, position, timestamp, payload."""
+        taken = self.buffer.take(now, limit)
+        if taken:
+            self.acks.reopened(now=now)
+        return taken
+
+    def losses_to_report(self, *, now: Micros) -> bytes | None:
+        """What to report at once: the gaps that opened since the last call and are still there."""
+        if self._repeats_reports and self.losses and self._report_at is None:
+            self._report_at = now + self._report_interval()
+        if not self._to_report:
+            return None
+        fresh, self._to_report = self._to_report, []
+        still = [piece for first, last in fresh for piece in self.losses.within(first, last)]
+        return encode_losses(still, most_words=self._most_words) if still else None
+
+    def repeated_report(self, *, now: Micros) -> bytes | None:
+        """The whole list again, when it is time for that."""
+        if not self._repeats_reports:
+            return None
+        if not self.losses:
+            self._report_at = None
+            return None
+        if self._report_at is None or now < self._report_at:
+            return None
+        self._report_at = now + self._report_interval()
+        return encode_losses(self.losses, most_words=self._most_words)
+
+    def _report_interval(self) -> Micros:
+        return max(self._round_trip.patience // 2, _NAK_FLOOR)
+
+    def acknowledge(self, *, now: Micros) -> tuple[int, Acknowledgement] | None:
+        """The acknowledgement timer fired: number and content of what to send, if anything."""
+        acks = self.acks
+        position = self.buffer.frontier
+        room = self.buffer.room
+        round_trip = self._round_trip
+        kind = acks.decide(
+            position, room, patience=round_trip.patience, is_measured=round_trip.is_own, now=now
+        )
+        if kind is AckKind.NONE:
+            return None
+        number = acks.sent(kind, position, now=now)
+        figures = (position & SEQUENCE_MASK, self._round_trip.smoothed, self._round_trip.variance, room)
+        if kind is AckKind.SMALL:
+            return number, Acknowledgement(*figures)
+        packets, size = self.rate.per_second(now=now)
+        return number, Acknowledgement(*figures, packets, self.capacity.estimate, size)
+
+    def next_timeout(self) -> Micros | None:
+        """When an acknowledgement, a repeated report or the end of waiting for a gap is due."""
+        due = self.acks.due_at
+        if self.losses and self._report_at is not None and (due is None or self._report_at < due):
+            due = self._report_at
+        if self._drops_late and self.buffer.ahead:
+            gap = self._gap()
+            if gap is not None and (due is None or gap[1] < due):
+                due = gap[1]
+        return due
+
+    @property
+    def missing(self) -> int:
+        """Packets that are being waited for."""
+        return self.losses.count + self._gone.count
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be delivered."""
+        return not self.buffer.line and not self.buffer.ahead

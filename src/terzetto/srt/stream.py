@@ -1,0 +1,362 @@
+"""An established SRT connection as a trio stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import trio
+
+from terzetto.driver.clock import current_micros
+from terzetto.driver.delivery import EventHub
+from terzetto.driver.session import Session
+from terzetto.errors import CallerError, PeerError, PeerTimedOut
+from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.primitives.time import Micros, micros, seconds
+from terzetto.srt.core.connection import Connection, Signal, State
+from terzetto.srt.core.multiplexer import Multiplexer, Notice
+from terzetto.srt.events import SrtEvent
+from terzetto.srt.log import log_event
+from terzetto.srt.options import SrtOptions, with_knobs
+from terzetto.srt.snapshots import snapshot
+from terzetto.srt.statistics import SrtStatistics
+from terzetto.srt.wire.key_material import CipherKind, KmState
+from terzetto.srt.wire.numbers import SEQUENCE_MASK
+from terzetto.srt.wire.stream_id import StreamName, parse_stream_id
+
+__all__ = ["SrtPacket", "SrtStream"]
+
+# Enough to empty a full tick of a fast stream at a time, and a bound on what one read returns.
+_READ_PACKETS: Final = 1024
+
+
+class SrtPacket(NamedTuple):
+    """One payload, and what is known of it."""
+
+    payload: Buffer
+    sequence: int
+    """The 31-bit number on the wire."""
+    source_time: float
+    """When it was sent, on trio's clock here, as far as the handshake tells."""
+    lost_before: int
+    """Packets that were given up between the one before and this one."""
+
+
+class SrtStream(trio.abc.Stream):
+    """Sends and receives live media with one peer.
+
+    Bytes given to `send_all` are cut into payloads; `send_packet` keeps a payload as it is. What arrives is
+    delivered in order at its time: `receive_some` joins what is due, `receive_packet` keeps payloads apart.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        core: Multiplexer,
+        session: Session[Notice],
+        local_address: Address,
+        forget: Callable[[SrtStream], None],
+    ) -> None:
+        self._connection = connection
+        self._core = core
+        self._session = session
+        self._local = local_address
+        self._forget = forget
+        self._events: EventHub[SrtEvent] = EventHub()
+        self._readable = trio.Event()
+        self._writable = trio.Event()
+        self._ended = trio.Event()
+        self._is_closed = False
+        self._is_sending = False
+        self._is_receiving = False
+        self._rest: Buffer = b""
+        self._waiting: list[SrtPacket] = []
+        self._next_position = connection.agreement.initial_sequence
+        agreement = connection.agreement
+        self._payload_size = agreement.payload_limit
+
+    @property
+    def socket_id(self) -> int:
+        """Our socket id, by which packets find us."""
+        return self._connection.agreement.local_id
+
+    @property
+    def peer_address(self) -> Address:
+        """Whom we talk with."""
+        return self._connection.agreement.peer
+
+    @property
+    def local_address(self) -> Address:
+        """Where our socket is bound, or the very address the peer reached us at where that is known."""
+        local = self._connection.agreement.local
+        return self._local if local is None else Address(local, self._local.port)
+
+    @property
+    def stream_id(self) -> str:
+        """The stream id that the caller gave."""
+        return self._connection.agreement.stream_id
+
+    @property
+    def stream_name(self) -> StreamName:
+        """The stream id, taken apart."""
+        return parse_stream_id(self.stream_id)
+
+    @property
+    def peer_version(self) -> int:
+        """The peer's version of SRT, 0xMMmmpp."""
+        return self._connection.agreement.peer_version
+
+    @property
+    def payload_size(self) -> int:
+        """The most that one packet carries here."""
+        return self._payload_size
+
+    @property
+    def latency(self) -> float:
+        """How long we hold what we receive, as negotiated."""
+        return seconds(self._connection.agreement.receive_delay)
+
+    @property
+    def peer_latency(self) -> float:
+        """How long the peer holds what we send, as negotiated."""
+        return seconds(self._connection.agreement.peer_delay)
+
+    @property
+    def sending_security(self) -> KmState:
+        """How the keys of what we send stand."""
+        return self._connection.security().sending
+
+    @property
+    def receiving_security(self) -> KmState:
+        """How the keys of what we receive stand."""
+        return self._connection.security().receiving
+
+    @property
+    def options(self) -> SrtOptions:
+        """The options in force, with what was negotiated in the place of what was asked for."""
+        agreement = self._connection.agreement
+        options = self._connection.options
+        sending = agreement.keys.sending
+        changes: dict[str, Any] = {
+            "latency": None,
+            "receive_latency": seconds(agreement.receive_delay),
+            "peer_latency": seconds(agreement.peer_delay),
+            "mss": agreement.mss,
+            "stream_id": agreement.stream_id,
+            "payload_size": agreement.payload_limit,
+        }
+        if sending is not None:
+            changes["key_length"] = sending.key_size
+            changes["crypto_mode"] = "gcm" if sending.kind is CipherKind.AES_GCM else "ctr"
+        return with_knobs(options, changes)
+
+    def configure(self, **changes: Any) -> None:
+        """Change options that may change while connected; for the others it is too late, and that is said."""
+        self._check_open()
+        self._connection.configure(self._connection.options.changed(connected=True, **changes))
+        self._settle(current_micros())
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*, cut into payloads; returns when all of it is in the send buffer."""
+        view = memoryview(data if isinstance(data, bytes) else bytes(data))
+        size = self._payload_size
+        await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
+
+    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
+        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
+        await self.send_packets([payload], source_time=source_time)
+
+    async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
+        """Send several payloads, one packet each, as one batch."""
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._check_sizes(payloads)
+        self._is_sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            sent = 0
+            while True:
+                self._check_open()
+                now = current_micros()
+                left = payloads[sent:] if sent else payloads
+                sent += self._connection.send(left, origin=self._origin(source_time, now), now=now)
+                self._settle(now)
+                if sent >= len(payloads):
+                    break
+                self._writable = trio.Event()
+                await self._writable.wait()
+            await self._session.wait_writable()
+        finally:
+            self._is_sending = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the send buffer has room."""
+        await trio.lowlevel.checkpoint()
+        self._check_open()
+        while not self._connection.wait_for_room():
+            self._writable = trio.Event()
+            await self._writable.wait()
+            self._check_open()
+        await self._session.wait_writable()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What is due, joined; ``b""`` when the peer has closed.
+
+        Without *max_bytes* whole payloads are returned, several if several are due.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if not self._rest:
+            packets = await self._receive()
+            self._rest = packets[0].payload if len(packets) == 1 else b"".join(p.payload for p in packets)
+        else:
+            await trio.lowlevel.checkpoint()
+        if max_bytes is None or len(self._rest) <= max_bytes:
+            data, self._rest = self._rest, b""
+        else:
+            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
+        return bytes(data)
+
+    async def receive_packet(self) -> SrtPacket:
+        """The next payload; `trio.EndOfChannel` when the peer has closed."""
+        if self._waiting:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._waiting = (await self.receive_packets())[::-1]
+        return self._waiting.pop()
+
+    async def receive_packets(self) -> list[SrtPacket]:
+        """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed."""
+        packets = await self._receive()
+        if not packets:
+            raise trio.EndOfChannel
+        return packets
+
+    async def _receive(self) -> list[SrtPacket]:
+        if self._is_receiving:
+            raise trio.BusyResourceError("another task is receiving from this stream")
+        self._is_receiving = True
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if self._waiting:
+                packets, self._waiting = self._waiting[::-1], []
+                return packets
+            while True:
+                if self._is_closed:
+                    raise trio.ClosedResourceError
+                now = current_micros()
+                taken = self._connection.take(now=now, limit=_READ_PACKETS)
+                self._settle(now)
+                if taken:
+                    return self._describe(taken, now)
+                if self._ended.is_set():
+                    self._raise_if_broken()
+                    return []
+                self._readable = trio.Event()
+                await self._readable.wait()
+        finally:
+            self._is_receiving = False
+
+    def _describe(self, taken: list[tuple[Micros, int, int, Buffer]], now: Micros) -> list[SrtPacket]:
+        expected = self._next_position
+        clock = self._connection.receiver.clock
+        delay = clock.delay + clock.drift
+        packets = []
+        for play_at, position, _, payload in taken:
+            packets.append(
+                SrtPacket(payload, position & SEQUENCE_MASK, (play_at - delay) / 1e6, position - expected)
+            )
+            expected = position + 1
+        self._next_position = expected
+        return packets
+
+    def statistics(self) -> SrtStatistics:
+        """A snapshot of the counters; an interval is ``now.since(earlier)``."""
+        return snapshot(self._connection, now=current_micros())
+
+    def events(self) -> AsyncGenerator[SrtEvent, None]:
+        """What happens from now on, after the most recent of what has happened."""
+        return self._events.listen()
+
+    async def aclose(self) -> None:
+        """Wait until what was sent has arrived and been played (see ``linger``), say goodbye, and close.
+
+        Cancelled, it says goodbye at once.
+        """
+        if self._is_closed:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            if self._connection.state is State.CONNECTED:
+                now = current_micros()
+                self._connection.close(now=now)
+                self._settle(now)
+            while self._connection.state is State.CLOSING:
+                self._writable = trio.Event()
+                await self._writable.wait()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Say goodbye and close, at once."""
+        if not self._is_closed:
+            now = current_micros()
+            self._connection.abort(now=now)
+            self._settle(now)
+            self.cut_off()
+            self._forget(self)
+
+    def cut_off(self) -> None:
+        """The socket below is gone: wake whoever waits."""
+        self._is_closed = True
+        self._readable.set()
+        self._writable.set()
+        self._events.close()
+
+    def notify(self, what: SrtEvent | Signal) -> None:
+        """Something happened to our connection."""
+        if what is Signal.READABLE:
+            self._readable.set()
+        elif what is Signal.WRITABLE:
+            self._writable.set()
+        elif what is Signal.ENDED:
+            self._ended.set()
+            self._readable.set()
+        elif not isinstance(what, Signal):
+            self._events.publish(what)
+            log_event(what, self.peer_address)
+
+    def _settle(self, now: Micros) -> None:
+        self._core.touch(self._connection, now=now)
+        self._session.drain()
+
+    def _origin(self, source_time: float | None, now: Micros) -> Micros:
+        if source_time is None:
+            return now
+        origin = micros(source_time)
+        if not self._connection.agreement.started_at <= origin <= now:
+            raise ValueError("source_time must lie between the connection's beginning and now")
+        return origin
+
+    def _check_sizes(self, payloads: Sequence[Buffer]) -> None:
+        for payload in payloads:
+            if len(payload) > self._payload_size:
+                raise CallerError(
+                    f"a payload has {len(payload)} bytes; this connection takes {self._payload_size} at most",
+                    hint="use send_all, or set payload_size before connecting",
+                )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        state = self._connection.state
+        if state is State.PEER_CLOSED:
+            raise PeerError(f"{self.peer_address} has closed the connection")
+        self._raise_if_broken()
+
+    def _raise_if_broken(self) -> None:
+        if self._connection.state is State.BROKEN:
+            reason = self._connection.reason
+            error = PeerTimedOut if "silent" in reason else PeerError
+            raise error(f"the connection with {self.peer_address} broke: {reason}")
