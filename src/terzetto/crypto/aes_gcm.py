@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from terzetto.primitives.datagrams import Buffer
+from terzetto.crypto.aes_ctr import Buffer
 
 __all__ = ["TAG_SIZE", "AesGcm"]
 
