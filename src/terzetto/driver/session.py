@@ -12,7 +12,6 @@ whatever the core wants sent leaves at once where the socket takes it, else thro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
@@ -32,6 +31,9 @@ EventT = TypeVar("EventT")
 # Batches, not datagrams. The queue is in use only while the kernel's own send buffer is full, that is while we
 # are faster than the interface; more than a few dozen batches of that is delay, not help.
 WRITER_BACKLOG: Final = 64
+
+# In ticks: how far ahead the timer's deadline is moved while a reader ticks, so that it is moved seldom.
+_STANDING_BACK: Final = 64
 
 # Asking a socket for complaints is a system call, and they are hints, not news.
 HEARING_INTERVAL: Final[Micros] = 100 * MICROS_PER_MILLI
@@ -228,13 +230,17 @@ class Session(Generic[EventT]):
     def _arm(self) -> None:
         # Asking is not free: the answer serves the next wake-up too, which comes before anything can change it.
         due = self._due = self._core.next_timeout()
-        deadline = math.inf if due is None else due / MICROS_PER_SECOND
+        alarm = self._alarm
         if self._ticking:
             # A reader that ticks keeps time as well (it does what is due after each read), so the timer stands
             # back, and would act only if the ticks stopped coming.
-            deadline = max(deadline, trio.current_time() + 2 * self._longest_tick)
-        if self._alarm.deadline != deadline:
-            self._alarm.deadline = deadline
+            earliest = trio.current_time() + 2 * self._longest_tick
+            if alarm.deadline < earliest:
+                alarm.deadline = earliest + _STANDING_BACK * self._longest_tick
+        elif due is not None and (deadline := due / MICROS_PER_SECOND) < alarm.deadline:
+            # Moving a deadline costs as much as a system call. One that has become later stays where it is: the
+            # timer wakes up once for nothing, and sets it right.
+            alarm.deadline = deadline
 
     def _hear_complaints(self, now: Micros) -> None:
         self._next_hearing = now + HEARING_INTERVAL

@@ -8,7 +8,8 @@ whoever watches live wants what is new. An output that fails is opened anew, aga
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -36,8 +37,9 @@ _STALLED: Final = 5.0
 class Output:
     """Runs one sink; `offer` never waits and never raises."""
 
-    def __init__(self, plan: SinkPlan, report: Report) -> None:
+    def __init__(self, plan: SinkPlan, report: Report, *, on_gone: Callable[[], None]) -> None:
         self.plan = plan
+        self._on_gone = on_gone
         self._report = report
         self._sink: Sink | None = None
         self._queue: deque[tuple[float, Batch]] = deque()
@@ -52,6 +54,9 @@ class Output:
         """Set when the sink was opened, or could not be."""
         self.ready = trio.Event()
         """Set when what is sent reaches somebody for the first time."""
+        self.is_gone = False
+        """Whether it failed in a way that trying again does not mend."""
+        self._details: Mapping[str, Json] = {}
         self.failure: TerzettoError | OSError | trio.BrokenResourceError | None = None
         """Why the sink is not open at the moment."""
         self.packets = 0
@@ -69,11 +74,15 @@ class Output:
         return self._waiting
 
     def statistics(self) -> Mapping[str, Json]:
-        """What the sink counted; empty while it is not open."""
-        return {} if self._sink is None else self._sink.statistics()
+        """What the sink counted; when it is closed, what it last counted."""
+        if self._sink is not None:
+            self._details = self._sink.statistics()
+        return self._details
 
     def offer(self, batch: Batch, octets: int) -> None:
         """Take *batch*, of that many bytes."""
+        if self.is_gone:
+            return
         sink = self._sink
         if sink is not None and not self._waiting and not self._is_busy:
             try:
@@ -122,6 +131,11 @@ class Output:
                 self._sink = None
                 self._is_busy = False
                 self.opened.set()
+            if isinstance(self.failure, BrokenPipeError):
+                self.is_gone = True
+                self._give_up("nobody reads it any more")
+                self._on_gone()
+                return
             if self._ended:
                 self._give_up(f"failed: {self.failure}")
                 return
@@ -145,8 +159,11 @@ class Output:
                 self.opened.set()
                 nursery.start_soon(self._tell_when_ready, sink)
                 await self._write(sink)
+                self._details = sink.statistics()
                 self._sink = None
                 await sink.aclose()
+                with suppress(trio.ClosedResourceError):
+                    self._details = sink.statistics()  # repeats were sent while it lingered
             except BaseException:
                 await trio.aclose_forcefully(sink)
                 raise

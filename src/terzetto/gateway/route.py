@@ -8,6 +8,7 @@ held back, and only by outputs that get anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import attrs
@@ -59,7 +60,11 @@ class Route:
         self._plan = source
         self._notice = notice
         self._source: Source | None = None
-        self._outputs = [Output(plan, self._report_for(plan.name, "output")) for plan in sinks]
+        self._outputs = [
+            Output(plan, self._report_for(plan.name, "output"), on_gone=self._stop_if_nobody_is_left)
+            for plan in sinks
+        ]
+        self._details: Mapping[str, Json] = {}
         self._reading = trio.CancelScope()
         self._packets = 0
         self._octets = 0
@@ -84,6 +89,8 @@ class Route:
                     for output in self._outputs:
                         output.end()
             finally:
+                with suppress(trio.ClosedResourceError):
+                    self._details = source.statistics()
                 self._source = None
                 await trio.aclose_forcefully(source)
 
@@ -109,8 +116,11 @@ class Route:
 
     def reports(self) -> list[EndpointReport]:
         """What passed so far, the input first."""
-        details = {} if self._source is None else self._source.statistics()
-        reports = [EndpointReport(self._plan.name, "input", self._packets, self._octets, details=details)]
+        if self._source is not None:
+            self._details = self._source.statistics()
+        reports = [
+            EndpointReport(self._plan.name, "input", self._packets, self._octets, details=self._details)
+        ]
         reports += [
             EndpointReport(
                 output.name,
@@ -170,6 +180,10 @@ class Route:
             report = self._report_for(self._plan.name, "input")
             text = f"nothing has arrived in {_PATIENCE_WITH_THE_INPUT:g} s; {hint}; waiting on"
             report("no_input", text, level="warning")
+
+    def _stop_if_nobody_is_left(self) -> None:
+        if all(output.is_gone for output in self._outputs):
+            self.stop()
 
     def _report_for(self, endpoint: str, role: Literal["input", "output"]) -> Report:
         def report(event: str, text: str, *, level: Level = "info") -> None:
