@@ -197,8 +197,8 @@ def test_secrets_do_not_show_in_the_repr_of_fields() -> None:
 
 def test_whether_a_message_is_owed_is_known() -> None:
     parser = MessageParser()
-    assert not parser.is_inside_message
-    parser.feed(ANNOUNCE[:-2])
-    assert parser.is_inside_message
-    parser.feed(ANNOUNCE[-2:])
-    assert not parser.is_inside_message
+    owed = [parser.is_inside_message]
+    for piece in (ANNOUNCE[:10], ANNOUNCE[10:-2], ANNOUNCE[-2:]):
+        parser.feed(piece)
+        owed.append(parser.is_inside_message)
+    assert owed == [False, True, True, False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,8 +78,10 @@ def test_ranges_survive(text: str, expected: Range) -> None:
         "clock=20241301T000000Z-",
         "clock=2024-",
         "smpte=-1:2:3",
-    ]
-    + ["smpte=1-", "furlong=1-2", "npt=0-;time=soon"],
+        "smpte=1-",
+        "furlong=1-2",
+        "npt=0-;time=soon",
+    ],
 )
 def test_no_range(text: str) -> None:
     with pytest.raises(MalformedPacket):
@@ -124,15 +128,11 @@ def test_rtp_info_survives() -> None:
 @given(st.text(max_size=80))
 def test_strangers_headers_parse_or_are_malformed(text: str) -> None:
     for parse in (parse_range, parse_rtp_info, SessionHeader.parse, parse_cseq):
-        try:
+        with suppress(MalformedPacket):
             parse(text)
-        except MalformedPacket:
-            pass
     for parse_url in (parse_content_base, parse_location):
-        try:
+        with suppress(MalformedPacket):
             parse_url([text], ASKED)
-        except MalformedPacket:
-            pass
 
 
 def test_method_lists_with_and_without_blanks() -> None:
