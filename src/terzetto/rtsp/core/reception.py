@@ -120,6 +120,15 @@ class Track:
             self.hear_sender(report, now)
         return source
 
+    def begin_again(self, time: SessionTime) -> None:
+        """Forget source and times."""
+        self._session_time = time
+        self.time = None
+        self.source = None
+        self.candidate = None
+        self.early_report = None
+        self.stamp = (-1, None, PtsQuality.NONE, None)
+
     def hear_sender(self, report: SenderReport, now: Micros) -> None:
         """The source reported."""
         if self.source is not None and self.time is not None:
@@ -202,6 +211,16 @@ class Reception:
         if self._punch_due is not None and self._punch_due <= now:
             self._punch_due = now + self._settings.punch_interval
             self._punch()
+
+    def push(self, run: Run) -> None:
+        """Send something along, by one of our paths."""
+        self._transmits.append(run)
+
+    def begin_again(self) -> None:
+        """What comes next is another part of the presentation: its times start over."""
+        time = SessionTime()
+        for track in self.tracks:
+            track.begin_again(time)
 
     # -- output --------------------------------------------------------------------------------------------------
 
