@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
 from terzetto.errors import InvalidOption, UnknownHost
+from terzetto.net import tcp
 from terzetto.net.addresses import address_of, sockaddr_of
 from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network
+from terzetto.net.stream import ByteListener, ByteStream, StreamOptions
 from terzetto.net.udp import open_udp_endpoint
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 
@@ -29,6 +32,14 @@ class KernelNetwork(Network):
         # The checkpoint comes first: cancelled later, a socket would be open that nobody knows of.
         await trio.lowlevel.checkpoint()
         return open_udp_endpoint(options)
+
+    async def open_tcp_stream(self, peer: Address, options: StreamOptions) -> ByteStream:
+        """Connect to *peer*."""
+        return await tcp.open_tcp_stream(peer, options)
+
+    async def open_tcp_listeners(self, local: Address, options: StreamOptions) -> Sequence[ByteListener]:
+        """Listen on *local*."""
+        return await tcp.open_tcp_listeners(local, options)
 
     async def resolve(self, host: str, port: int, *, family: int = 0) -> list[Address]:
         """Numeric addresses of *host*, the preferred one first."""

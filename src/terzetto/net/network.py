@@ -10,11 +10,13 @@ onto a simulated network without changing a line of the application::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from terzetto.errors import UnsupportedOperation
 from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions
+from terzetto.net.stream import ByteListener, ByteStream, StreamOptions
 from terzetto.primitives.time import Micros
 
 __all__ = ["Network", "current_network", "use_network"]
@@ -29,6 +31,21 @@ class Network(ABC):
 
         Raises `terzetto.errors.AddressInUse`, `NoRoute` (the address is not ours) or `PermissionRefused`.
         """
+
+    async def open_tcp_stream(self, peer: Address, options: StreamOptions) -> ByteStream:
+        """Connect to *peer*, a numeric address.
+
+        Raises `terzetto.errors.ConnectionRefusedByPeer` where nobody listens, `PeerTimedOut` or `NoRoute`, and
+        `UnsupportedOperation` on a network that has datagrams only.
+        """
+        raise UnsupportedOperation(f"{type(self).__name__} has no byte streams")
+
+    async def open_tcp_listeners(self, local: Address, options: StreamOptions) -> Sequence[ByteListener]:
+        """Listen on *local*; host ``""`` is every address, port 0 any free one.
+
+        Raises `terzetto.errors.AddressInUse`, `NoRoute`, `PermissionRefused` or `UnsupportedOperation`.
+        """
+        raise UnsupportedOperation(f"{type(self).__name__} has no byte streams")
 
     @abstractmethod
     async def resolve(self, host: str, port: int, *, family: int = 0) -> list[Address]:

@@ -15,6 +15,8 @@ from terzetto.net.simulated.addresses import canonical, is_group, is_loopback, i
 from terzetto.net.simulated.endpoint import SimulatedEndpoint
 from terzetto.net.simulated.port import Parcel, Port
 from terzetto.net.simulated.routing import Route, choose_routes
+from terzetto.net.simulated.tcp import SimulatedListener, SimulatedStream, connect, listen
+from terzetto.net.stream import StreamOptions
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.impairment.machine import IPV4_HEADERS, IPV6_HEADERS, Drop
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
@@ -57,6 +59,8 @@ class SimulatedHost(Network):
         self._ports: dict[int, Port] = {}
         self._routes: dict[tuple[SimulatedEndpoint, Address, str | None], list[Route]] = {}
         self._routes_version = -1
+        self.tcp_listeners: dict[int, SimulatedListener] = {}
+        self._tcp_ports = 0
         self._next_ephemeral = 0
         self._us_per_byte = 8 * MICROS_PER_SECOND / uplink_rate if uplink_rate else 0.0
         self._card_busy_until = 0.0
@@ -65,6 +69,24 @@ class SimulatedHost(Network):
         """Open and bind a datagram endpoint."""
         await trio.lowlevel.checkpoint()
         return self.bind(options)
+
+    async def open_tcp_stream(self, peer: Address, options: StreamOptions) -> SimulatedStream:
+        """Connect to *peer*."""
+        del options
+        self._tcp_ports += 1
+        return await connect(self, peer, _EPHEMERAL[self._tcp_ports % len(_EPHEMERAL)])
+
+    async def open_tcp_listeners(self, local: Address, options: StreamOptions) -> Sequence[SimulatedListener]:
+        """Listen on *local*."""
+        await trio.lowlevel.checkpoint()
+        if local.host not in ("", "0.0.0.0", "::") and not self.owns(canonical(local.host)):
+            raise NoRoute(f"{local.host} is not an address of {self.name}")
+        port = local.port or next(number for number in _EPHEMERAL if number not in self.tcp_listeners)
+        if port in self.tcp_listeners:
+            raise AddressInUse(
+                f"{local} on {self.name} is in use", hint="choose another port, or 0 for any free one"
+            )
+        return [listen(self, Address(local.host, port), options.backlog)]
 
     async def resolve(self, host: str, port: int, *, family: int = 0) -> list[Address]:
         """Addresses of a host or name of this network."""

@@ -1,0 +1,378 @@
+"""A stream being played: packets, pause, seek; falls back from UDP to TCP, and reconnects where it may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import trio
+
+from terzetto.driver.clock import current_micros
+from terzetto.driver.delivery import PacketQueue
+from terzetto.driver.session import Session, SessionPath
+from terzetto.errors import MalformedPacket, PeerError, PeerTimedOut, TerzettoError, UnsupportedOperation
+from terzetto.primitives.datagrams import Address, Buffer, Run
+from terzetto.primitives.time import micros, seconds
+from terzetto.rtsp.client.connection import ClientConnection
+from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
+from terzetto.rtsp.core.media_sender import MediaSender
+from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent, ReceptionSettings
+from terzetto.rtsp.events import Reconnecting, RtspPacket, TransportChanged
+from terzetto.rtsp.options import TransportChoice
+from terzetto.rtsp.statistics import SessionReceiveStatistics, session_received
+from terzetto.rtsp.wire.description import Description
+from terzetto.rtsp.wire.fields import Fields
+from terzetto.rtsp.wire.headers.range import NptRange, Range
+from terzetto.rtsp.wire.headers.require import BACKCHANNEL
+from terzetto.rtsp.wire.headers.rtp_info import RtpInfo, parse_rtp_info
+from terzetto.rtsp.wire.headers.transport import Mode
+from terzetto.rtsp.wire.interleaved import Frame, encode_frames
+
+if TYPE_CHECKING:
+    from terzetto.rtsp.client.client import RtspClient
+
+__all__ = ["RtspPlayback"]
+
+
+class RtspPlayback:
+    """Packets of the medias that play, in order; `async for` gives one, `receive_packets` all that wait."""
+
+    def __init__(
+        self, client: RtspClient, indexes: Sequence[int], *, start: Range | None, scale: float | None
+    ) -> None:
+        self._client = client
+        self._options = client.options
+        self._indexes = list(indexes)
+        self._range = start
+        self._scale = scale
+        self._queue = PacketQueue[RtspPacket](client.options.delivery_limit)
+        self._reception: Reception | None = None
+        self._medias: MediaSet | None = None
+        self._udp: Session[ReceptionEvent] | None = None
+        self._udp_scope: trio.CancelScope | None = None
+        self._connection: ClientConnection | None = None
+        self._senders: dict[int, MediaSender] = {}
+        self._scope = trio.CancelScope()
+        self._paused = False
+        self._closed = False
+        self._choice: TransportChoice = client.options.transport
+        self._in_use: TransportChoice = self._choice
+        self.description: Description | None = None
+        self.range: str | None = None
+        """What the server says it plays, as text."""
+        self.rtp_info: list[RtpInfo] = []
+
+    # -- for users -----------------------------------------------------------------------------------------------
+
+    @property
+    def transport(self) -> TransportChoice:
+        """How the media comes."""
+        return self._in_use
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RtspPacket:
+        packets = await self._queue.get()
+        if not packets:
+            raise StopAsyncIteration
+        self._queue.put_back(packets[1:])
+        return packets[0]
+
+    async def receive_packets(self) -> list[RtspPacket]:
+        """All packets that wait, at least one; empty at the end."""
+        return await self._queue.get()
+
+    async def receive_some(self) -> bytes:
+        """Payloads that wait, joined: the stream itself, where the media is an MPEG transport stream."""
+        return b"".join([packet.payload for packet in await self._queue.get()])
+
+    async def pause(self) -> None:
+        """Stop the flow, and keep the session."""
+        connection = self._require_connection()
+        await connection.request_ok("PAUSE", self._client.base)
+        self._paused = True
+
+    async def resume(self, range: Range | None = None) -> None:  # noqa: A002
+        """Let it flow again, from *range* if given."""
+        connection = self._require_connection()
+        if range is not None:
+            self._range = range
+        assert self._reception is not None
+        await self._ask_to_play(connection, self._reception)
+        self._paused = False
+
+    async def seek(self, range: Range) -> None:  # noqa: A002
+        """Go on from somewhere else: PAUSE, then PLAY."""
+        if not self._paused:
+            await self.pause()
+        if self._reception is not None:
+            self._reception.begin_again()
+        await self.resume(range)
+
+    async def send(self, media: int, packets: Sequence[Buffer]) -> None:
+        """Send RTP packets on a back channel that was set up."""
+        reception, connection = self._reception, self._require_connection()
+        sender = self._senders.get(media)
+        if sender is None or reception is None:
+            raise UnsupportedOperation(f"media {media} is no back channel that was set up")
+        now = current_micros()
+        try:
+            accepted = sender.accept(packets, now=now)
+        except MalformedPacket as exc:
+            raise ValueError(f"cannot send that: {exc.reason}") from None
+        report = sender.report(now=now)
+        for slot, track in enumerate(reception.tracks):
+            setup = track.setup
+            if setup.index != media:
+                continue
+            for is_rtcp, batch in ((False, accepted), (True, [report] if report else [])):
+                if not batch:
+                    continue
+                if setup.channels is not None:
+                    connection.control.send_frames(encode_frames(setup.channels[is_rtcp], batch))
+                else:
+                    port = setup.rtcp_port if is_rtcp else setup.rtp_port
+                    if port:
+                        reception.push(Run(Address(setup.host, port), batch, 2 * slot + is_rtcp))
+        connection.session.drain()
+        if self._udp is not None:
+            self._udp.drain()
+            await self._udp.wait_writable()
+        await connection.session.wait_written()
+        await trio.lowlevel.checkpoint()
+
+    def statistics(self) -> SessionReceiveStatistics:
+        """Counters of what came."""
+        return session_received(self._reception, shed=self._queue.shed)
+
+    # -- for the client ------------------------------------------------------------------------------------------
+
+    async def start(self, description: Description) -> None:
+        """Set up and play, then look after it in the background."""
+        await self._establish(description)
+        self._client.nursery.start_soon(self._look_after)
+
+    async def aclose(self) -> None:
+        """Tear down."""
+        if self._closed:
+            return
+        self._closed = True
+        self._scope.cancel()
+        self._queue.close()
+        connection = self._connection
+        self._stop_media()
+        if connection is not None:
+            await connection.close(self._client.base)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _require_connection(self) -> ClientConnection:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._connection is None:
+            raise PeerError("the stream is being reconnected")
+        return self._connection
+
+    async def _establish(self, description: Description) -> None:
+        """Set up and play; when the server wants another transport, once more with TCP."""
+        choice = self._first_choice()
+        while True:
+            try:
+                await self._try(description, choice)
+                return
+            except TransportRefusedError as exc:
+                self._stop_media()
+                choice = "tcp"
+                self._client.hub.publish(TransportChanged("tcp", exc.reason))
+                if exc.needs_new_connection:
+                    self._client.drop_connection()
+                    description = await self._client.describe()
+
+    def _first_choice(self) -> TransportChoice:
+        if self._choice != "auto":
+            return self._choice
+        # In clear beside an encrypted connection it would travel otherwise.
+        return "tcp" if self._client.request_url.is_secure else "udp"
+
+    async def _try(self, description: Description, choice: TransportChoice) -> None:
+        client, options = self._client, self._options
+        connection = await client.connection()
+        medias = [
+            (index, description.medias[index]) for index in self._indexes if index < len(description.medias)
+        ]
+        if not medias:
+            raise UnsupportedOperation(f"{client.url}: there is no media to play")
+        self._medias = await setup_medias(
+            client.network,
+            connection,
+            client.base,
+            medias,
+            choice,
+            options,
+            mode=Mode.PLAY,
+            notice=lambda _transport, _reason: None,
+        )
+        now = current_micros()
+        reception = Reception(
+            self._medias.tracks,
+            ReceptionSettings(
+                reorder_window=options.reorder_packets, reorder_patience=micros(options.reorder_time)
+            ),
+            ssrc=int.from_bytes(client.network.entropy(4), "big"),
+            now=now,
+        )
+        offset = client.network.wall_clock_offset()
+        self._senders = {
+            index: MediaSender(media, wall_clock_offset=offset)
+            for index, media in medias
+            if media.is_back_channel
+        }
+        self.description = description
+        self._reception = reception
+        self._connection = connection
+        connection.on_frames = self._take_frames
+        if self._medias.is_tcp:
+            connection.is_ready = self._has_room
+            connection.session.tick = options.tick
+        else:
+            paths = [
+                SessionPath(endpoint, options.tick if index % 2 == 0 else 0.0)
+                for index, endpoint in enumerate(self._medias.endpoints)
+            ]
+            self._udp = Session(reception, paths, deliver=self._take_events)
+            self._udp_scope = trio.CancelScope()
+            await client.nursery.start(self._run_udp, self._udp, self._udp_scope)
+        await self._ask_to_play(connection, reception)
+        self._in_use = choice
+
+    async def _run_udp(
+        self,
+        session: Session[ReceptionEvent],
+        scope: trio.CancelScope,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with scope:
+            await session.run(task_status=task_status)
+
+    async def _ask_to_play(self, connection: ClientConnection, reception: Reception) -> None:
+        # Some servers insist on the header, so it is always there.
+        fields = Fields({"Range": str(self._range if self._range is not None else NptRange(0))})
+        if self._scale is not None:
+            fields["Scale"] = f"{self._scale:g}"
+        if self._senders:
+            fields["Require"] = BACKCHANNEL
+        response = await connection.request_ok("PLAY", self._client.base, fields)
+        self.range = response.fields.get("Range")
+        text = response.fields.get("RTP-Info")
+        if text is not None:
+            try:
+                self.rtp_info = parse_rtp_info(text)
+            except MalformedPacket:
+                self.rtp_info = []
+        now = current_micros()
+        reception.last_heard = now
+        connection.control.start_keepalive(self._client.base, now=now)
+        connection.session.drain()
+
+    def _has_room(self) -> bool:
+        return len(self._queue) < self._options.delivery_limit // 2
+
+    def _take_frames(self, frames: list[Frame]) -> None:
+        reception = self._reception
+        if reception is not None:
+            reception.handle_frames(frames, now=current_micros())
+            self._take_events(reception.poll_events())
+
+    def _take_events(self, events: list[ReceptionEvent]) -> None:
+        for event in events:
+            if isinstance(event, PacketsArrived):
+                self._queue.put(event.packets)
+            else:
+                self._client.hub.publish(event)
+
+    def _stop_media(self) -> None:
+        if self._udp_scope is not None:
+            self._udp_scope.cancel()
+            self._udp_scope = self._udp = None
+        if self._medias is not None:
+            self._medias.close()
+            self._medias = None
+        if self._connection is not None:
+            self._connection.on_frames = None
+            self._connection.is_ready = None
+            self._connection.session.tick = 0.0
+        self._connection = None
+
+    async def _look_after(self) -> None:
+        with self._scope:
+            while True:
+                try:
+                    await self._watch()
+                except TerzettoError as exc:
+                    self._stop_media()
+                    self._client.drop_connection()
+                    if not await self._recover(exc):
+                        return
+
+    async def _watch(self) -> NoReturn:
+        """Raise what ended the stream, once something did."""
+        connection, reception = self._connection, self._reception
+        assert connection is not None
+        assert reception is not None
+        began = trio.current_time()
+        only_back_channels = len(self._senders) == len(reception.tracks)
+        while True:
+            with trio.move_on_after(min(1.0, self._options.first_packet_timeout)):
+                await connection.lost.wait()
+                raise connection.error()
+            if self._paused or only_back_channels:
+                began = trio.current_time()
+                reception.last_heard = current_micros()
+                continue
+            is_udp_guess = self._options.transport == "auto" and self.transport != "tcp"
+            waited = trio.current_time() - began
+            if is_udp_guess and not reception.has_heard and waited >= self._options.first_packet_timeout:
+                raise _NothingByUdp(f"no packet came by UDP within {waited:.1f} s")
+            last = max(reception.last_heard, connection.control.last_heard if self.transport == "tcp" else 0)
+            silent = seconds(current_micros() - last)
+            if silent >= self._options.read_timeout:
+                raise PeerTimedOut(f"{self._client.url}: nothing came for {silent:.1f} s")
+
+    async def _recover(self, failure: TerzettoError) -> bool:
+        """Play again, if we may; False when the stream has ended."""
+        policy = self._options.reconnect
+        if isinstance(failure, _NothingByUdp):
+            self._choice = "tcp"
+            self._client.hub.publish(TransportChanged("tcp", str(failure)))
+            delay, attempts = 0.0, 1
+        elif policy is None:
+            self._queue.end(failure)
+            return False
+        else:
+            delay, attempts = policy.first_delay, policy.attempts if policy.attempts is not None else -1
+        attempt = 0
+        while attempts < 0 or attempt < attempts:
+            attempt += 1
+            if delay or attempt > 1:
+                self._client.hub.publish(Reconnecting(str(failure), attempt))
+                await trio.sleep(delay)
+                delay = min(2 * delay, policy.longest_delay if policy is not None else delay)
+            try:
+                await self._establish(await self._client.describe())
+            except TerzettoError as exc:
+                failure = exc
+                self._stop_media()
+                self._client.drop_connection()
+                if policy is not None and attempts == 1 and isinstance(exc, PeerError):
+                    attempts = policy.attempts if policy.attempts is not None else -1
+                    delay = policy.first_delay
+            else:
+                return True
+        self._queue.end(failure)
+        return False
+
+
+class _NothingByUdp(PeerTimedOut):  # a reason to try TCP, never seen outside
+    pass

@@ -1,0 +1,409 @@
+"""Receiving the medias of one session: a datagram core, which takes interleaved frames as well.
+
+Each media that was set up is a *track* with two paths, ``2n`` for RTP and ``2n + 1`` for RTCP, or two channels. What
+comes from elsewhere than agreed is dropped and counted. Over UDP receiver reports go back, and holes in firewalls are
+kept open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Address, Buffer, Run
+from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
+from terzetto.rtp.bye import Bye
+from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, RtpPacket
+from terzetto.rtp.receiver_report import ReceiverReport
+from terzetto.rtp.rtcp import decode_compound
+from terzetto.rtp.sdes import SourceDescription
+from terzetto.rtp.sender_report import SenderReport
+from terzetto.rtsp.core.media_time import SessionTime, TrackTime
+from terzetto.rtsp.core.packet_receiver import Arrival, SourceReceiver
+from terzetto.rtsp.core.random_access import Test, starts_clock_test
+from terzetto.rtsp.events import PacketsLost, PtsQuality, RtspPacket, SourceChanged, SourceLeft
+from terzetto.rtsp.wire.description import Media
+from terzetto.rtsp.wire.interleaved import Frame
+
+__all__ = ["PacketsArrived", "Reception", "ReceptionEvent", "ReceptionSettings", "TrackSetup"]
+
+# RFC 2326 says nothing about firewalls; these are what ffmpeg sends, and what everybody ignores.
+_RTP_PUNCH: Final = bytes.fromhex("800000000000000000000000")
+_RTCP_PUNCH: Final = bytes.fromhex("80c9000100000000")
+
+
+@frozen(kw_only=True)
+class ReceptionSettings:
+    """What reception needs to know; durations in microseconds."""
+
+    reorder_window: int = 256
+    """Packets that may wait for one that is missing."""
+    reorder_patience: Micros = 100 * MICROS_PER_MILLI
+    """How long they wait."""
+    report_interval: Micros = 5 * MICROS_PER_SECOND
+    punch_interval: Micros = 20 * MICROS_PER_SECOND
+    """NAT forgets a silent mapping after half a minute."""
+    cname: str = "terzetto"
+
+
+@frozen(kw_only=True)
+class TrackSetup:
+    """One media that was set up."""
+
+    index: int
+    """Of the media in the description."""
+    media: Media
+    host: str = ""
+    """Where its packets come from; empty is anywhere (interleaved, say)."""
+    rtp_port: int | None = None
+    """None: any port of the host, the first to send being the one."""
+    rtcp_port: int | None = None
+    channels: tuple[int, int] | None = None
+    group: Address | None = None
+    """A multicast group's RTCP address, to which reports go."""
+    punches: bool = True
+    """Whether to open firewalls towards the peer's ports."""
+
+
+@frozen
+class PacketsArrived:
+    """Packets in order, media by media."""
+
+    packets: list[RtspPacket]
+
+
+ReceptionEvent: TypeAlias = PacketsArrived | PacketsLost | SourceChanged | SourceLeft
+
+
+class Track:
+    """One media being received."""
+
+    def __init__(self, setup: TrackSetup, time: SessionTime, settings: ReceptionSettings) -> None:
+        self.setup: Final = setup
+        self.index: Final = setup.index
+        self.formats: Final[dict[int, tuple[int, Test | None]]] = {
+            each.payload_type: (each.clock_rate, starts_clock_test(each.codec))
+            for each in setup.media.formats
+        }
+        self._session_time = time
+        self._settings = settings
+        self.is_reliable: Final = setup.channels is not None
+        self.time: TrackTime | None = None
+        self.source: SourceReceiver | None = None
+        self.early_report: SenderReport | None = None
+        self.candidate: tuple[int, Buffer] | None = None
+        self.rtp_port = setup.rtp_port
+        self.rtcp_port = setup.rtcp_port
+        self.stamp: tuple[int, Micros | None, PtsQuality, Micros | None] = (-1, None, PtsQuality.NONE, None)
+        self.bytes_received = 0
+        self.packets_received = 0
+        self.rtcp_received = 0
+        self.lost = 0
+        self.faults: Counter[str] = Counter()
+
+    def meet(self, ssrc: int, clock_rate: int, now: Micros) -> SourceReceiver:
+        """Begin with a source."""
+        window = 0 if self.is_reliable else self._settings.reorder_window
+        source = SourceReceiver(ssrc, clock_rate, window=window, patience=self._settings.reorder_patience)
+        if self.time is None:
+            self.time = self._session_time.add_track(clock_rate)
+        elif self.source is not None:
+            self.time.source_changed()
+        self.source = source
+        self.stamp = (-1, None, PtsQuality.NONE, None)
+        report, self.early_report = self.early_report, None
+        if report is not None and report.ssrc == ssrc:
+            self.hear_sender(report, now)
+        return source
+
+    def begin_again(self, time: SessionTime) -> None:
+        """Forget source and times."""
+        self._session_time = time
+        self.time = None
+        self.source = None
+        self.candidate = None
+        self.early_report = None
+        self.stamp = (-1, None, PtsQuality.NONE, None)
+
+    def hear_sender(self, report: SenderReport, now: Micros) -> None:
+        """The source reported."""
+        if self.source is not None and self.time is not None:
+            self.source.handle_sender_report(report, now=now)
+            self.time.handle_sender_report(report)
+            self.stamp = (-1, None, PtsQuality.NONE, None)
+
+
+class Reception:
+    """The medias of one session; see the module."""
+
+    def __init__(
+        self, setups: Sequence[TrackSetup], settings: ReceptionSettings, *, ssrc: int, now: Micros
+    ) -> None:
+        self._settings = settings
+        self._ssrc = ssrc
+        time = SessionTime()
+        self.tracks: Final = [Track(setup, time, settings) for setup in setups]
+        self._by_channel: Final = {
+            channel: (track, is_rtcp)
+            for track in self.tracks
+            if track.setup.channels is not None
+            for channel, is_rtcp in zip(track.setup.channels, (False, True), strict=True)
+        }
+        self._is_udp = any(track.setup.channels is None for track in self.tracks)
+        self._report_due = now + settings.report_interval if self._is_udp else None
+        self._punch_due: Micros | None = now if self._is_udp and any(s.punches for s in setups) else None
+        self._transmits: list[Run] = []
+        self._packets: list[RtspPacket] = []
+        self._events: list[ReceptionEvent] = []
+        self.last_heard: Micros = now
+        """When a packet of any media last came."""
+        self.has_heard = False
+        self.foreign = 0
+        """Datagrams from addresses, and frames on channels, that were not agreed."""
+        self.bytes_received = 0
+
+    # -- input ---------------------------------------------------------------------------------------------------
+
+    def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
+        """Take in RTP and RTCP, each by its path."""
+        for run in runs:
+            slot, is_rtcp = divmod(run.path, 2)
+            track = self.tracks[slot]
+            if not self._is_from(track, run.peer, bool(is_rtcp)):
+                self.foreign += len(run.datagrams)
+                continue
+            self._hear(now)
+            if is_rtcp:
+                for datagram in run.datagrams:
+                    self._handle_rtcp(track, datagram, now)
+            else:
+                for datagram in run.datagrams:
+                    self._handle_rtp(track, datagram, now)
+
+    def handle_frames(self, frames: Sequence[Frame], *, now: Micros) -> None:
+        """Take in interleaved packets."""
+        lookup = self._by_channel.get
+        self._hear(now)
+        for channel, data in frames:
+            found = lookup(channel)
+            if found is None:
+                self.foreign += 1
+            elif not data:
+                continue
+            elif found[1]:
+                self._handle_rtcp(found[0], data, now)
+            else:
+                self._handle_rtp(found[0], data, now)
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Release what waited long enough; report; keep holes open."""
+        for track in self.tracks:
+            source = track.source
+            if source is not None:
+                self._deliver(track, source, source.handle_timeout(now=now), now)
+        if self._report_due is not None and self._report_due <= now:
+            self._report_due = now + self._settings.report_interval
+            self._send_reports(now)
+        if self._punch_due is not None and self._punch_due <= now:
+            self._punch_due = now + self._settings.punch_interval
+            self._punch()
+
+    def push(self, run: Run) -> None:
+        """Send something along, by one of our paths."""
+        self._transmits.append(run)
+
+    def begin_again(self) -> None:
+        """What comes next is another part of the presentation: its times start over."""
+        time = SessionTime()
+        for track in self.tracks:
+            track.begin_again(time)
+
+    # -- output --------------------------------------------------------------------------------------------------
+
+    def poll_transmits(self) -> list[Run]:
+        """Reports and hole punches."""
+        transmits, self._transmits = self._transmits, []
+        return transmits
+
+    def poll_events(self) -> list[ReceptionEvent]:
+        """Packets, and what happened around them."""
+        if self._packets:
+            packets, self._packets = self._packets, []
+            self._events.append(PacketsArrived(packets))
+        events, self._events = self._events, []
+        return events
+
+    def next_timeout(self) -> Micros | None:
+        """When something is due."""
+        due = [
+            moment
+            for track in self.tracks
+            if track.source is not None and (moment := track.source.next_timeout()) is not None
+        ]
+        due += [moment for moment in (self._report_due, self._punch_due) if moment is not None]
+        return min(due, default=None)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _hear(self, now: Micros) -> None:
+        self.last_heard = now
+        self.has_heard = True
+
+    def _is_from(self, track: Track, peer: Address, is_rtcp: bool) -> bool:
+        setup = track.setup
+        if setup.host and peer.host != setup.host:
+            return False
+        if setup.group is not None:
+            return True
+        port = track.rtcp_port if is_rtcp else track.rtp_port
+        if port is None:
+            # Any port, but only one: the first that sends.
+            if is_rtcp:
+                track.rtcp_port = peer.port
+            else:
+                track.rtp_port = peer.port
+            return True
+        return peer.port == port
+
+    def _handle_rtp(self, track: Track, data: Buffer, now: Micros) -> None:
+        size = len(data)
+        track.bytes_received += size
+        if size < FIXED_HEADER_SIZE:
+            track.faults["RTP header is truncated"] += 1
+            return
+        first, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(data)
+        if first & 0xC0 != 0x80 or 192 <= second <= 223:
+            track.faults["not RTP"] += 1
+            return
+        if size == FIXED_HEADER_SIZE and not ssrc:
+            return  # somebody opens a firewall
+        known = track.formats.get(second & 0x7F)
+        if known is None:
+            if track.formats:
+                track.faults["unknown payload type"] += 1
+                return
+            known = (0, None)
+        clock_rate, test = known
+        source = track.source
+        if source is None or source.ssrc != ssrc:
+            if source is not None and not self._is_new_source(track, ssrc, data):
+                return
+            held = track.candidate
+            is_change = source is not None
+            source = track.meet(ssrc, clock_rate, now)
+            if is_change:
+                self._events.append(SourceChanged(track.index, ssrc))
+            track.candidate = None
+            if is_change and held is not None:
+                self._handle_rtp(track, held[1], now)
+        track.packets_received += 1
+        counts = test is None or test(memoryview(data)[FIXED_HEADER_SIZE:])
+        arrivals = source.handle(sequence, timestamp, second, bytes(data), now=now, counts_for_jitter=counts)
+        if arrivals:
+            self._deliver(track, source, arrivals, now)
+
+    def _is_new_source(self, track: Track, ssrc: int, data: Buffer) -> bool:
+        """Whether to believe in another source: one datagram, which anybody may forge, is not enough."""
+        if track.is_reliable or (track.candidate is not None and track.candidate[0] == ssrc):
+            return True
+        track.candidate = (ssrc, bytes(data))
+        return False
+
+    def _deliver(self, track: Track, source: SourceReceiver, arrivals: list[Arrival], now: Micros) -> None:
+        for sequence, timestamp, second, data, lost in arrivals:
+            start, end = FIXED_HEADER_SIZE, None
+            if data[0] != PLAIN_FIRST_BYTE:
+                try:
+                    packet = RtpPacket.decode(data)
+                except MalformedPacket as exc:
+                    track.faults[exc.reason] += 1
+                    continue
+                end = len(data) - packet.padding
+                start = end - len(packet.payload)
+            if lost:
+                track.lost += lost
+                self._events.append(PacketsLost(track.index, lost))
+            if timestamp != track.stamp[0] or track.stamp[1] is None:
+                self._stamp(track, timestamp, second & 0x7F, data, start, now)
+            _, pts, quality, ntp = track.stamp
+            self._packets.append(
+                RtspPacket(
+                    track.index,
+                    second & 0x7F,
+                    sequence,
+                    timestamp,
+                    second > 0x7F,
+                    source.ssrc,
+                    data,
+                    start,
+                    end,
+                    lost,
+                    pts,
+                    quality,
+                    ntp,
+                )
+            )
+
+    def _stamp(
+        self, track: Track, timestamp: int, payload_type: int, data: bytes, start: int, now: Micros
+    ) -> None:
+        """The times of all packets of one picture, worked out once."""
+        time = track.time
+        if time is None:
+            return
+        test = track.formats.get(payload_type, (0, None))[1]
+        starts = test is None or test(memoryview(data)[start:])
+        pts = time.advance(timestamp, now=now, starts_clock=starts)
+        ntp = time.ntp() if pts is not None else None
+        track.stamp = (timestamp, pts, time.quality if pts is not None else PtsQuality.NONE, ntp)
+
+    def _handle_rtcp(self, track: Track, data: Buffer, now: Micros) -> None:
+        track.bytes_received += len(data)
+        track.rtcp_received += 1
+        compound = decode_compound(data)
+        if compound.fault is not None:
+            track.faults[compound.fault] += 1
+        for packet in compound.packets:
+            if isinstance(packet, SenderReport):
+                if track.source is None:
+                    track.early_report = packet
+                elif track.source.ssrc == packet.ssrc:
+                    track.hear_sender(packet, now)
+            elif isinstance(packet, Bye):
+                self._events.append(SourceLeft(track.index, packet.reason))
+
+    def _send_reports(self, now: Micros) -> None:
+        for slot, track in enumerate(self.tracks):
+            target = self._report_target(track)
+            if target is None:
+                continue
+            blocks = (track.source.report_block(now=now),) if track.source is not None else ()
+            report = ReceiverReport(self._ssrc, blocks).encode()
+            names = SourceDescription.of(self._ssrc, self._settings.cname).encode()
+            self._transmits.append(Run(target, (report + names,), 2 * slot + 1))
+
+    def _report_target(self, track: Track) -> Address | None:
+        setup = track.setup
+        if setup.channels is not None:
+            return None
+        if setup.group is not None:
+            return setup.group
+        if not setup.host or not track.rtcp_port:
+            return None
+        return Address(setup.host, track.rtcp_port)
+
+    def _punch(self) -> None:
+        for slot, track in enumerate(self.tracks):
+            setup = track.setup
+            if setup.channels is not None or setup.group is not None or not setup.host or not setup.punches:
+                continue
+            if track.rtp_port:
+                self._transmits.append(Run(Address(setup.host, track.rtp_port), (_RTP_PUNCH,), 2 * slot))
+            if track.rtcp_port:
+                self._transmits.append(
+                    Run(Address(setup.host, track.rtcp_port), (_RTCP_PUNCH,), 2 * slot + 1)
+                )

@@ -1,0 +1,26 @@
+"""The server's side, on trio.
+
+``handler``     what an application writes
+``server``      `serve_rtsp`: listeners, connections, sessions
+``connection``  one control connection
+``session``     one reader or publisher
+``dispatch``    from a request to its answer
+``udp``         the pair of ports that all sessions share
+``paths``       a handler that is ready to use: streams by path, published or given
+"""
+
+from terzetto.rtsp.server.connection import RtspServerConnection
+from terzetto.rtsp.server.handler import RtspHandler, RtspRequest
+from terzetto.rtsp.server.paths import PathHandler
+from terzetto.rtsp.server.server import RtspServer, serve_rtsp
+from terzetto.rtsp.server.session import RtspServerSession
+
+__all__ = [
+    "PathHandler",
+    "RtspHandler",
+    "RtspRequest",
+    "RtspServer",
+    "RtspServerConnection",
+    "RtspServerSession",
+    "serve_rtsp",
+]

@@ -1,0 +1,148 @@
+"""Snapshots of an RTSP session's counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from terzetto.primitives.time import Micros
+from terzetto.rtsp.core.media_sender import MediaSender
+from terzetto.rtsp.core.reception import Reception, Track
+
+__all__ = [
+    "ConnectionStatistics",
+    "MediaReceiveStatistics",
+    "MediaSendStatistics",
+    "SessionReceiveStatistics",
+    "media_received",
+    "media_sent",
+    "session_received",
+]
+
+
+@frozen(kw_only=True)
+class ConnectionStatistics:
+    """One control connection."""
+
+    bytes_received: int = 0
+    bytes_sent: int = 0
+
+
+@frozen(kw_only=True)
+class MediaReceiveStatistics:
+    """What came of one media."""
+
+    media: int
+    bytes: int = 0
+    packets: int = 0
+    lost: int = 0
+    """Never arrived in time."""
+    late_or_duplicate: int = 0
+    in_error: int = 0
+    errors: Mapping[str, int] = field(factory=dict)
+    """Why packets were not understood, and how many each."""
+    rtcp_packets: int = 0
+    jitter: float = 0.0
+    """Interarrival jitter in seconds."""
+    last_sequence: int | None = None
+    last_timestamp: int | None = None
+    last_ntp: Micros | None = None
+    remote_ssrc: int | None = None
+
+
+@frozen(kw_only=True)
+class MediaSendStatistics:
+    """What was sent of one media."""
+
+    media: int
+    bytes: int = 0
+    packets: int = 0
+    rtcp_packets: int = 0
+    reported_lost: int = 0
+    """As the peer's reports say."""
+    last_sequence: int | None = None
+    last_timestamp: int | None = None
+    local_ssrc: int | None = None
+
+
+@frozen(kw_only=True)
+class SessionReceiveStatistics:
+    """All medias of a session that plays, or of a publisher's."""
+
+    medias: tuple[MediaReceiveStatistics, ...] = ()
+    foreign: int = 0
+    """Packets from addresses, or on channels, that were not agreed."""
+    shed: int = 0
+    """Packets that the application did not take in time."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all medias."""
+        return sum(media.bytes for media in self.medias)
+
+    @property
+    def packets(self) -> int:
+        """Of all medias."""
+        return sum(media.packets for media in self.medias)
+
+    @property
+    def lost(self) -> int:
+        """Of all medias."""
+        return sum(media.lost for media in self.medias)
+
+    @property
+    def in_error(self) -> int:
+        """Of all medias."""
+        return sum(media.in_error for media in self.medias)
+
+    @property
+    def jitter(self) -> float:
+        """The mean of the medias'."""
+        return sum(media.jitter for media in self.medias) / len(self.medias) if self.medias else 0.0
+
+
+def media_received(track: Track) -> MediaReceiveStatistics:
+    """A snapshot of one track."""
+    source = track.source
+    rate = next((rate for rate, _ in track.formats.values() if rate), 0)
+    return MediaReceiveStatistics(
+        media=track.index,
+        bytes=track.bytes_received,
+        packets=track.packets_received,
+        lost=track.lost,
+        late_or_duplicate=source.late_or_duplicate if source else 0,
+        in_error=sum(track.faults.values()),
+        errors=dict(track.faults),
+        rtcp_packets=track.rtcp_received,
+        jitter=source.jitter / rate if source and rate else 0.0,
+        last_sequence=source.highest_sequence if source else None,
+        last_timestamp=source.last_timestamp if source else None,
+        last_ntp=track.stamp[3],
+        remote_ssrc=source.ssrc if source else None,
+    )
+
+
+def session_received(reception: Reception | None, *, shed: int = 0) -> SessionReceiveStatistics:
+    """A snapshot of a session's reception."""
+    if reception is None:
+        return SessionReceiveStatistics(shed=shed)
+    return SessionReceiveStatistics(
+        medias=tuple(media_received(track) for track in reception.tracks),
+        foreign=reception.foreign,
+        shed=shed,
+    )
+
+
+def media_sent(index: int, sender: MediaSender) -> MediaSendStatistics:
+    """A snapshot of one media's sender."""
+    return MediaSendStatistics(
+        media=index,
+        bytes=sender.bytes_sent,
+        packets=sender.packets,
+        rtcp_packets=sender.reports,
+        reported_lost=sender.reported_lost,
+        last_sequence=sender.last_sequence,
+        last_timestamp=sender.last_timestamp,
+        local_ssrc=sender.ssrc,
+    )

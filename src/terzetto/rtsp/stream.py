@@ -1,0 +1,284 @@
+"""One stream to many readers, over TCP, UDP and multicast at once.
+
+A batch of packets is checked, counted and encoded once, whatever the number of readers; each of them gets the same
+bytes with one call. A reader that cannot keep up loses packets of its own, or its session, and nobody else's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+from attrs import frozen
+
+from terzetto.driver.clock import current_micros
+from terzetto.errors import MalformedPacket, UnsupportedOperation
+from terzetto.net.endpoint import DatagramEndpoint
+from terzetto.net.network import current_network
+from terzetto.primitives.datagrams import Address, Buffer, Run
+from terzetto.primitives.time import Micros
+from terzetto.rtsp.core.media_sender import MediaSender
+from terzetto.rtsp.events import RtspPacket
+from terzetto.rtsp.statistics import MediaSendStatistics, media_sent
+from terzetto.rtsp.wire.description import Description
+from terzetto.rtsp.wire.headers.rtp_info import RtpInfo
+from terzetto.rtsp.wire.interleaved import encode_frames
+
+__all__ = ["Batch", "Reader", "ServerStream", "ServerStreamStatistics"]
+
+
+class Batch:
+    """Packets of one media on their way to many readers."""
+
+    __slots__ = ("_interleaved", "is_rtcp", "media", "packets")
+
+    def __init__(self, media: int, packets: Sequence[Buffer], *, is_rtcp: bool) -> None:
+        self.media = media
+        self.packets = packets
+        self.is_rtcp = is_rtcp
+        self._interleaved: dict[int, bytes] = {}
+
+    def interleaved(self, channel: int) -> bytes:
+        """The packets as frames of that channel; readers mostly use the same one, so this is made once."""
+        encoded = self._interleaved.get(channel)
+        if encoded is None:
+            encoded = self._interleaved[channel] = encode_frames(channel, self.packets)
+        return encoded
+
+
+class Reader(ABC):
+    """Whoever a stream is sent to, one by one."""
+
+    @abstractmethod
+    def deliver(self, batch: Batch) -> None:
+        """Send *batch*; never waits, never raises."""
+
+    @abstractmethod
+    def end(self, reason: str) -> None:
+        """The stream is over."""
+
+
+@frozen(kw_only=True)
+class ServerStreamStatistics:
+    """Counters of one stream."""
+
+    medias: tuple[MediaSendStatistics, ...]
+    readers: int
+    """That play now."""
+
+    @property
+    def packets(self) -> int:
+        """Of all medias, once, whatever the number of readers."""
+        return sum(media.packets for media in self.medias)
+
+
+class _Group:
+    """The multicast side of one media."""
+
+    def __init__(self, rtp: DatagramEndpoint, rtcp: DatagramEndpoint, address: Address) -> None:
+        self.endpoints = (rtp, rtcp)
+        self.address = address
+        self.readers = 0
+
+
+class ServerStream:
+    """A stream that a server's handler hands out, and somebody writes packets to.
+
+    Give it out in ``describe`` and ``setup``; write whole batches, since each costs one call per reader however
+    many packets it holds.
+    """
+
+    def __init__(self, description: Description) -> None:
+        if not description.medias:
+            raise UnsupportedOperation("a stream has at least one media")
+        self.description = description.with_controls()
+        offset = current_network().wall_clock_offset()
+        self._senders = [MediaSender(media, wall_clock_offset=offset) for media in self.description.medias]
+        self._active: list[dict[Reader, None]] = [{} for _ in self._senders]
+        self._udp: list[dict[Address, str | None]] = [{} for _ in self._senders]
+        self._udp_rtcp: list[dict[Address, str | None]] = [{} for _ in self._senders]
+        self._udp_endpoints: tuple[DatagramEndpoint, DatagramEndpoint] | None = None
+        self._groups: dict[int, _Group] = {}
+        self._readers: dict[Reader, None] = {}
+        self._closed = False
+        self.on_keyframe_wanted: Callable[[int], None] | None = None
+        """Called with a media's index when a reader asks for a new picture."""
+        self.udp_shed = 0
+        """Packets that found the socket's buffer full."""
+
+    # -- for users -----------------------------------------------------------------------------------------------
+
+    def write(self, media: int, packets: Sequence[Buffer], *, ntp: Micros | None = None) -> None:
+        """Send RTP packets of a media to everybody who plays; never waits.
+
+        *ntp* is the wall clock of the last one, microseconds since 1970, for the sender reports; now if not given.
+        Their SSRC becomes the stream's, which is that of the first packet.
+        """
+        if self._closed:
+            raise UnsupportedOperation("the stream is closed")
+        sender = self._senders[media]
+        now = current_micros()
+        try:
+            packets = sender.accept(packets, now=now, ntp=ntp)
+        except MalformedPacket as exc:
+            raise ValueError(f"cannot send that: {exc.reason}") from None
+        if packets:
+            self._distribute(Batch(media, packets, is_rtcp=False))
+        report = sender.report(now=now)
+        if report is not None:
+            self._distribute(Batch(media, (report,), is_rtcp=True))
+
+    def write_rtcp(self, media: int, packets: Sequence[Buffer]) -> None:
+        """Send RTCP packets of your own."""
+        self._distribute(Batch(media, packets, is_rtcp=True))
+
+    def relay(self, packets: Iterable[RtspPacket]) -> None:
+        """Send packets that came from elsewhere, with the times of their source."""
+        for media, group in groupby(packets, key=_media_of):
+            if media < len(self._senders):
+                run = list(group)
+                self.write(media, [packet.data for packet in run], ntp=run[-1].ntp)
+
+    def close(self, reason: str = "the stream was closed") -> None:
+        """End it: the sessions of its readers end as well."""
+        if self._closed:
+            return
+        self._closed = True
+        for reader in list(self._readers):
+            reader.end(reason)
+        for group in self._groups.values():
+            for endpoint in group.endpoints:
+                endpoint.close()
+        self._groups.clear()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._closed
+
+    @property
+    def readers(self) -> int:
+        """How many sessions play."""
+        return len({reader for active in self._active for reader in active})
+
+    def statistics(self) -> ServerStreamStatistics:
+        """A snapshot of the counters."""
+        return ServerStreamStatistics(
+            medias=tuple(media_sent(index, sender) for index, sender in enumerate(self._senders)),
+            readers=self.readers,
+        )
+
+    # -- for the server ------------------------------------------------------------------------------------------
+
+    def add(self, reader: Reader) -> None:
+        """Somebody set a media up."""
+        self._readers[reader] = None
+
+    def remove(self, reader: Reader) -> None:
+        """Somebody left."""
+        self._readers.pop(reader, None)
+        for active in self._active:
+            active.pop(reader, None)
+
+    def activate(self, media: int, reader: Reader) -> None:
+        """From now on send *media* to *reader*."""
+        self._active[media][reader] = None
+        report = self._senders[media].report(now=current_micros(), force=True)
+        if report is not None:
+            # A reader who joins late cannot align medias before a report.
+            reader.deliver(Batch(media, (report,), is_rtcp=True))
+
+    def deactivate(self, media: int, reader: Reader) -> None:
+        """No more to *reader*."""
+        self._active[media].pop(reader, None)
+
+    def sender(self, media: int) -> MediaSender:
+        """The counters of a media, to which readers' reports go."""
+        return self._senders[media]
+
+    def rtp_info(self, media: int, url: str) -> RtpInfo:
+        """What the next packet will be, near enough."""
+        sender = self._senders[media]
+        several = len(self.description.medias[media].formats) > 1
+        if several or sender.last_sequence is None:
+            return RtpInfo(url=url)
+        return RtpInfo(
+            url=url,
+            sequence=(sender.last_sequence + 1) & 0xFFFF,
+            timestamp=sender.timestamp_at(current_micros()),
+        )
+
+    def group(self, media: int) -> Address | None:
+        """Where a media is multicast, if it is."""
+        group = self._groups.get(media)
+        return group.address if group is not None else None
+
+    def join_group(
+        self, media: int, make: tuple[DatagramEndpoint, DatagramEndpoint, Address] | None = None
+    ) -> None:
+        """One more reader of a media by multicast; the first one brings the sockets."""
+        if media not in self._groups:
+            assert make is not None
+            self._groups[media] = _Group(*make)
+        self._groups[media].readers += 1
+
+    def leave_group(self, media: int) -> None:
+        """One reader fewer; the last one closes the sockets."""
+        group = self._groups.get(media)
+        if group is None:
+            return
+        group.readers -= 1
+        if group.readers <= 0:
+            del self._groups[media]
+            for endpoint in group.endpoints:
+                endpoint.close()
+
+    def activate_udp(
+        self,
+        media: int,
+        endpoints: tuple[DatagramEndpoint, DatagramEndpoint],
+        rtp: Address,
+        rtcp: Address,
+        local: str | None,
+    ) -> None:
+        """From now on send *media* to these ports."""
+        self._udp_endpoints = endpoints
+        self._udp[media][rtp] = local
+        self._udp_rtcp[media][rtcp] = local
+        report = self._senders[media].report(now=current_micros(), force=True)
+        if report is not None:
+            self._send(endpoints[1], [Run(rtcp, (report,), 0, local)])
+
+    def deactivate_udp(self, media: int, rtp: Address, rtcp: Address) -> None:
+        """No more to these ports."""
+        self._udp[media].pop(rtp, None)
+        self._udp_rtcp[media].pop(rtcp, None)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _distribute(self, batch: Batch) -> None:
+        media = batch.media
+        for reader in tuple(self._active[media]):
+            reader.deliver(batch)
+        targets = (self._udp_rtcp if batch.is_rtcp else self._udp)[media]
+        if targets and self._udp_endpoints is not None:
+            packets = batch.packets
+            runs = [Run(address, packets, 0, local) for address, local in targets.items()]
+            self._send(self._udp_endpoints[batch.is_rtcp], runs)
+        group = self._groups.get(media)
+        if group is not None:
+            host, port = group.address
+            target = Address(host, port + batch.is_rtcp)
+            self._send(group.endpoints[batch.is_rtcp], [Run(target, batch.packets)])
+
+    def _send(self, endpoint: DatagramEndpoint, runs: list[Run]) -> None:
+        try:
+            left = endpoint.send_nowait(runs)
+        except OSError:
+            left = runs
+        self.udp_shed += sum(len(run.datagrams) for run in left)
+
+
+def _media_of(packet: RtspPacket) -> int:
+    return packet.media

@@ -1,0 +1,1 @@
+"""Session descriptions (RFC 4566), parsed leniently and printed back byte for byte."""
