@@ -374,7 +374,7 @@ def test_strange_control_packets_are_counted_and_end_nothing() -> None:
 
 def test_packets_from_another_address_reach_nobody() -> None:
     pair = Pair()
-    sender, receiver = pair.connect()
+    _, receiver = pair.connect()
     pair.send([payload(0)])
     goodbye = (
         bytes.fromhex("8005000000000000" + "00000000")

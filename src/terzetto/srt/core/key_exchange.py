@@ -35,7 +35,9 @@ _STRAYS: Final = 16
 
 
 def _derive_kek(passphrase: str, salt: bytes, key_size: int) -> bytes:
-    return derive_key(passphrase.encode(), salt[-_PBKDF2_SALT:], iterations=_ITERATIONS, length=key_size)
+    return derive_key(
+        passphrase.encode(), salt[-_PBKDF2_SALT:], iterations=_ITERATIONS, length=key_size, hash_name="sha1"
+    )
 
 
 class SendingKeys:
