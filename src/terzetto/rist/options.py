@@ -160,7 +160,7 @@ class RistOptions:
     """Accept a multicast group's traffic from this sender only."""
     local_port: int = attrs.field(default=0, validator=_within(0, 65534))
     """Call from this port; 0 is any."""
-    tick: float = attrs.field(default=0.004, validator=_within(0.0, 0.1, "seconds"))
+    tick: float = attrs.field(default=0.008, validator=_within(0.0, 0.1, "seconds"))
     """While media flows, read it this often rather than at every arrival (see docs/performance.md); 0 at once."""
     delivery_limit: int = attrs.field(default=16_384, validator=_within(64, 1_000_000, "packets"))
     """Packets that may wait for the application; beyond it the oldest are shed and counted."""

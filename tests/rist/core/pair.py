@@ -45,6 +45,7 @@ class Pair:
         self.drop = drop
         self.drop_feedback = drop_feedback
         self.wall_clock_offset = wall_clock_offset
+        knobs.setdefault("tick", 0.0)  # a core alone has no reader that ticks
         options = RistOptions(**knobs)  # type: ignore[arg-type]
         self.settings = Settings.of(options)
         self.options = options

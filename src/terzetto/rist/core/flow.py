@@ -306,7 +306,7 @@ class ReceiveFlow:
         """Packets whose deadline has come, in order."""
         if self._sizer.handle_timeout(now=now, round_trip=round_trip):
             self._events.append(BufferResized(seconds(self._sizer.target)))
-        packets = self._playout.release(now, self.flow_id)
+        packets = self._playout.release(now + self._settings.ahead, self.flow_id)
         if not packets:
             return packets
         counters = self.counters
@@ -322,12 +322,13 @@ class ReceiveFlow:
 
     def next_timeout(self) -> Micros | None:
         """The earliest of the next release, the next request and the buffer's next step."""
-        times = [
-            time
-            for time in (self._playout.next_deadline(), self._missing.next_pump(), self._sizer.next_timeout())
-            if time is not None
-        ]
-        return min(times, default=None)
+        due = self._playout.next_deadline()
+        if due is not None:
+            due -= self._settings.ahead
+        for time in (self._missing.next_pump(), self._sizer.next_timeout()):
+            if time is not None and (due is None or time < due):
+                due = time
+        return due
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know."""

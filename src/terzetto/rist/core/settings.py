@@ -41,6 +41,8 @@ class Settings:
     report_interval: Micros
     rebind_silence: Micros
     missing_limit: int
+    ahead: Micros
+    """How much before its deadline a packet is released: half a tick, so that ticks add nothing to the delay."""
 
     @classmethod
     def of(cls, options: RistOptions) -> Settings:
@@ -66,6 +68,7 @@ class Settings:
             report_interval=report_interval,
             rebind_silence=_REBIND_REPORTS * report_interval,
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
+            ahead=micros(options.tick / 2),
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
 
