@@ -157,7 +157,7 @@ class RistSender(trio.abc.SendStream):
         now = current_micros()
         self._core.send(payloads, now=now, source_time=None if source_time is None else micros(source_time))
         self._last_sent = now / 1e6
-        self._session.drain()
+        self._session.commanded(now)
 
     def _check_open(self) -> None:
         if self._closed or self._runtime.is_closed:
