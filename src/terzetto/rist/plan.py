@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from terzetto.driver.clock import current_micros
-from terzetto.errors import InvalidUrl, UnsupportedOperation
+from terzetto.errors import InvalidOption, InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network, current_network
 from terzetto.net.ports import open_port_pair
@@ -83,8 +83,8 @@ class Plan:
         )
 
 
-async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Plan:
-    """Read the URL, check the options, look up the host."""
+async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs, *, sends: bool = False) -> Plan:
+    """Read the URL, check the options, look up the host; *sends* says which way the media is to go."""
     parsed = parse_url(url)
     if parsed.scheme != "rist":
         raise InvalidUrl(
@@ -100,6 +100,11 @@ async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs) -> Pl
         raise InvalidUrl(
             f"port {port} is odd",
             hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}",
+        )
+    if chosen.one_way and parsed.listen is sends:
+        raise InvalidOption(
+            "one_way is set, but then a sender must call and a receiver must listen: nobody answers a call",
+            hint=f"write rist://host:port for the sender and rist://@:port for the receiver, not {parsed}",
         )
     network = current_network()
     remote: Address | None = None

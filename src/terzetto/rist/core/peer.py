@@ -30,8 +30,8 @@ from terzetto.rtp.ntp import delay_units, middle_32, ntp_from_unix
 
 __all__ = ["Peer"]
 
-# An echo is answered with as many bytes as it had, and no more often than this many a second, so that nobody
-# bounces traffic off us.
+# An echo is answered with as many bytes as it had, and no more often than this many times between two of our
+# reports, so that nobody bounces traffic off us.
 _ECHOES_PER_BEAT: Final = 20
 
 
@@ -88,6 +88,7 @@ class Peer:
         address = self.association.any_address()
         if not self._announced and address is not None:
             self._announced = True
+            self.round_trip.peer_appeared()
             self._events.append(PeerConnected(address, self.cname))
 
     def expire(self, now: Micros) -> bool:
@@ -104,6 +105,8 @@ class Peer:
             self._events.append(PeerLost(address, seconds(silent_for)))
         self._announced = False
         self._last_report = None
+        self._last_receiver_time = None
+        self.round_trip.start_over()
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 
 __all__ = ["FEEDBACK", "MEDIA", "Translator"]
@@ -22,8 +23,10 @@ class Translator(Protocol):
     """One profile's dialect. It may hold state of the wire (keys, versions), never of the flow."""
 
     clock_rate: int
-    """Ticks a second of the timestamps."""
+    """Ticks a second of the timestamps that we send; arrivals say their own."""
     sequence_bits: int
+    nack_type: NackType
+    """Which form of request to send; may change at any time."""
 
     def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
         """What *runs* say, in order; what cannot be understood is dropped and counted."""

@@ -65,6 +65,18 @@ class RoundTrip:
         self._beats += 1
         return self._samples < _SETTLED or self._beats % _SETTLED_BEATS == 0
 
+    def peer_appeared(self) -> None:
+        """Somebody is there to answer: requests made to an empty house do not count."""
+        self._requests_sent = 0
+
+    def start_over(self) -> None:
+        """Another peer, or the same one restarted: what the last one could and how far it was need not hold."""
+        self._estimator = RoundTripEstimator()
+        self._echoes.clear()
+        self._reports.clear()
+        self._requests_sent = 0
+        self.echo_spoken = self.echo_answered = False
+
     def ask(self, token: int, now: Micros) -> None:
         """An echo request with *token* leaves now."""
         self._requests_sent += 1

@@ -10,7 +10,15 @@ from typing import Final
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.core.vocabulary import Media
-from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, VERSION_MASK, RtpPacket
+from terzetto.rtp.header import (
+    FIXED_HEADER,
+    FIXED_HEADER_SIZE,
+    PAYLOAD_TYPE_MASK,
+    PLAIN_FIRST_BYTE,
+    VERSION_MASK,
+    RtpPacket,
+    looks_like_rtcp,
+)
 
 __all__ = ["media_from_rtp", "rtp_from_media"]
 
@@ -18,9 +26,12 @@ _SEQUENCE_MASK: Final = 0xFFFF
 _FLOW_MASK: Final = 0xFFFF_FFFE
 
 
-def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, list[Media]]]:
-    """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*."""
-    flows: list[tuple[int, list[Media]]] = []
+def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, int, list[Media]]]:
+    """Packets of each flow in turn: (flow id, payload type of the first, consecutive packets).
+
+    What is no RTP is counted in *dropped*.
+    """
+    flows: list[tuple[int, int, list[Media]]] = []
     ssrc_before = -1
     flow_id = -1
     is_retransmission = False
@@ -28,7 +39,7 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
     unpack = FIXED_HEADER.unpack_from
     for datagram in datagrams:
         try:
-            first, _second, sequence, timestamp, ssrc = unpack(datagram)
+            first, second, sequence, timestamp, ssrc = unpack(datagram)
         except struct.error:
             dropped[_named(datagram) or "RTP header is truncated"] += 1
             continue
@@ -43,12 +54,16 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
         if payload.__class__ is not bytes:
             payload = bytes(payload)
         if ssrc != ssrc_before:
+            if looks_like_rtcp(datagram):
+                # Taken for media, a report would look like the beginning of another flow.
+                dropped["RTCP on the media port"] += 1
+                continue
             ssrc_before = ssrc
             is_retransmission = ssrc & 1 == 1
             if flow_id != ssrc & _FLOW_MASK:
                 flow_id = ssrc & _FLOW_MASK
                 packets = []
-                flows.append((flow_id, packets))
+                flows.append((flow_id, second & PAYLOAD_TYPE_MASK, packets))
         packets.append((sequence, timestamp, payload, is_retransmission))
     return flows
 
