@@ -17,7 +17,7 @@ import trio
 from terzetto.gateway.impairment import ImpairmentProxy
 from terzetto.net.endpoint import Address
 from terzetto.rist.api import RistReceiver, RistSender, open_rist_receiver, open_rist_sender
-from terzetto.rist.options import Profile, RistOptions
+from terzetto.rist.options import CongestionControl, Profile, RistOptions
 
 __all__ = ["PROTOCOLS", "Bridge", "DemoEnds", "DemoProtocol", "Figures"]
 
@@ -107,6 +107,9 @@ async def _open_rist(profile: str, latency: float, bridge: Bridge) -> AsyncItera
         buffer_min=latency,
         buffer_max=latency,
         connect_timeout=_CONNECT_TIMEOUT,
+        # Nobody else needs loopback's bandwidth. A busy machine makes round trips look long, and a sender that
+        # cares for the network would then refuse some of the requests it gets.
+        congestion_control=CongestionControl.OFF,
     )
     async with (
         open_rist_receiver(f"rist://@{LOOPBACK}:0", options=options) as receiver,
