@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from terzetto.errors import PeerError
-from terzetto.rtsp.client import open_rtsp_client
+from terzetto.rtsp.client import RtspPlayback, open_rtsp_client
+from terzetto.rtsp.wire.description import Description
 from tests.interop.rtsp_tools import program, run, serving, wait_for
 from tests.net.certificates import make_certificate
 
@@ -108,16 +109,19 @@ async def test_ffmpeg_receives_what_we_publish_to_it(tmp_path: Path) -> None:
             )
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(lambda: run(*listener))
-                await trio.sleep(1.0)
-                async with (
-                    open_rtsp_client(url) as reader,
-                    open_rtsp_client(f"rtsp://127.0.0.1:{port}/in") as writer,
-                ):
-                    description = await reader.describe()
-                    # It leaves when it has had enough.
-                    with suppress(PeerError):
-                        async with writer.record(description) as publication, reader.play() as packets:
-                            with trio.move_on_after(8):
-                                while True:
-                                    for packet in await packets.receive_packets():
-                                        await publication.send(packet.media, [packet.data], ntp=packet.ntp)
+                async with open_rtsp_client(url) as reader, reader.play() as packets:
+                    assert packets.description is not None
+                    await publish_until_left(f"rtsp://127.0.0.1:{port}/in", packets, packets.description)
+
+
+async def publish_until_left(url: str, packets: RtspPlayback, description: Description) -> None:
+    sent = 0
+    with trio.fail_after(20):
+        while not sent:
+            await trio.sleep(0.2)  # until it listens
+            with suppress(PeerError):
+                async with open_rtsp_client(url) as writer, writer.record(description) as publication:
+                    while True:
+                        for packet in await packets.receive_packets():
+                            await publication.send(packet.media, [packet.data], ntp=packet.ntp)
+                            sent += 1
