@@ -94,7 +94,7 @@ async def test_ffmpeg_receives_what_we_publish_to_it(tmp_path: Path) -> None:
         url = f"{server.url}/live"
         async with publishing(url, "tcp"):
             await wait_for(lambda: "/live" in handler.streams)
-            port = 20000 + server.address.port % 20000
+            port = 10000 + server.address.port % 10000
             listener = (
                 *(
                     "ffmpeg",
