@@ -54,6 +54,15 @@ class RoundTrip:
         return self._initial if self._estimator.last is None else self._estimator.last
 
     @property
+    def shortest_recent(self) -> Micros:
+        """The latest sample or the smoothed one, whichever is shorter.
+
+        A receiver asks again after its smoothed round trip; holding a repeat back by one long sample of our own
+        would waste what it asked for.
+        """
+        return min(self.last, self.smoothed)
+
+    @property
     def is_measured(self) -> bool:
         """Whether there is any sample yet."""
         return self._estimator.smoothed is not None

@@ -213,7 +213,7 @@ class Sender:
         if address is None:
             return
         chosen = self._gate.answer(
-            request.sequences, now=now, round_trip=self.peer.round_trip.last, room=self._room(now)
+            request.sequences, now=now, round_trip=self.peer.round_trip.shortest_recent, room=self._room(now)
         )
         if not chosen:
             return
