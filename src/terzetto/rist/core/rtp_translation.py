@@ -58,6 +58,9 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
                 # Taken for media, a report would look like the beginning of another flow.
                 dropped["RTCP on the media port"] += 1
                 continue
+            if _is_srt_handshake(datagram):
+                dropped["SRT handshake"] += 1
+                continue
             ssrc_before = ssrc
             is_retransmission = ssrc & 1 == 1
             if flow_id != ssrc & _FLOW_MASK:
@@ -79,6 +82,15 @@ def rtp_from_media(
     ]
 
 
+def _is_srt_handshake(datagram: Buffer) -> bool:
+    """Whether this is how SRT begins; read as RTP it would be audio from flow so and so."""
+    return (
+        len(datagram) >= 64
+        and bytes(datagram[:4]) == b"\x80\0\0\0"
+        and bytes(datagram[12:20]) in (b"\0\0\0\0\0\0\0\4", b"\0\0\0\0\0\0\0\5")
+    )
+
+
 def _named(datagram: Buffer) -> str | None:
     """What a datagram that is no RTP looks like; the first minute's mistakes have names."""
     if not len(datagram):
@@ -90,10 +102,6 @@ def _named(datagram: Buffer) -> str | None:
         kind = bytes(datagram[2:4])
         if kind in (b"\x88\xb6", b"\x88\xb5", b"\x08\x00", b"\x88\x8e", b"\xcc\xe0"):
             return "RIST Main profile (GRE)"
-    if (
-        len(datagram) >= 16
-        and (first == 0x80 or first & VERSION_MASK == 0)
-        and bytes(datagram[12:16]) == bytes(4)
-    ):
+    if len(datagram) >= 16 and first & VERSION_MASK == 0 and bytes(datagram[12:16]) == bytes(4):
         return "SRT handshake"
     return None
