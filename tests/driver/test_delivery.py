@@ -1,4 +1,4 @@
-"""Events reach everybody who listens, and nobody has to say that they stopped listening."""
+"""Packets reach their one reader, or a consumer at once; events reach everybody who listens, until they stop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import gc
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from terzetto.driver.delivery import EventHub
+from terzetto.driver.delivery import EventHub, PacketQueue
 
 
 async def test_every_listener_hears_every_event_in_order() -> None:
@@ -46,9 +46,9 @@ async def test_a_waiting_listener_is_woken_by_an_event_and_by_the_end() -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listen)
-        await trio.testing.wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
         hub.publish("something")
-        await trio.testing.wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
         hub.close()
     assert heard == ["something", "end"]
 
@@ -78,3 +78,54 @@ async def test_closed_it_ends() -> None:
     await listener.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(listener)
+
+
+async def test_a_consumer_gets_what_waits_and_then_everything_at_once(autojump_clock: MockClock) -> None:
+    queue = PacketQueue[int](100)
+    queue.put([1])
+    queue.put([2, 3])
+    got: list[list[int]] = []
+    queue.divert(got.append)
+    assert got == [[1, 2, 3]]
+    queue.put([4])
+    assert got == [[1, 2, 3], [4]]
+    assert len(queue) == 0
+
+
+async def test_without_its_consumer_a_queue_is_a_queue_again(autojump_clock: MockClock) -> None:
+    queue = PacketQueue[int](100)
+    got: list[list[int]] = []
+    queue.divert(got.append)
+    queue.put([1])
+    queue.divert(None)
+    queue.put([2])
+    assert got == [[1]]
+    assert await queue.get() == [2]
+
+
+async def test_whoever_waits_beside_a_consumer_is_woken_by_the_end_alone(autojump_clock: MockClock) -> None:
+    queue = PacketQueue[int](100)
+    queue.divert(lambda packets: None)
+    ended = trio.Event()
+
+    async def wait() -> None:
+        assert await queue.get() == []
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        queue.put([1, 2])
+        await wait_all_tasks_blocked()
+        assert not ended.is_set()
+        queue.end()
+        with trio.fail_after(1):
+            await ended.wait()
+
+
+async def test_beyond_its_limit_the_oldest_batches_are_shed(autojump_clock: MockClock) -> None:
+    queue = PacketQueue[int](4)
+    for number in range(5):
+        queue.put([2 * number, 2 * number + 1])
+    assert queue.shed == 6
+    assert await queue.get() == [6, 7, 8, 9]

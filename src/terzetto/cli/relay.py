@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import trio
@@ -103,10 +104,21 @@ def relay(
     running = Relay(
         Route(source, sinks, notice=notice), display, duration=duration, until_idle=until_idle, interval=stats
     )
-    # What is loaded by now stays; and packets make no cycles, so looking for some may wait longer than by default.
+    with _patient_collector():
+        return trio.run(running.run)
+
+
+@contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Look for garbage less often: what is loaded by now stays, and packets make no cycles."""
+    thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    return trio.run(running.run)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 class Relay:

@@ -13,6 +13,7 @@ import trio
 
 from terzetto.errors import InvalidUrl
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
+from terzetto.net.addresses import is_multicast
 from terzetto.net.coalesce import DEFAULT_TICK, CoalescingReader
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import current_network
@@ -171,7 +172,12 @@ async def open_input_endpoint(url: EndpointUrl, options: UdpOptions) -> Datagram
     if url.host:
         local = (await network.resolve(url.host, url.port or 0))[0]
     return await network.open_datagram_endpoint(
-        attrs.evolve(options.endpoint, local=local, family=6 if local.is_ipv6 else 4)
+        attrs.evolve(
+            options.endpoint,
+            local=local,
+            family=6 if local.is_ipv6 else 4,
+            groups=(local.host,) if is_multicast(local.host) else (),
+        )
     )
 
 
