@@ -42,6 +42,16 @@ from terzetto.rist.api import (
 from terzetto.rist.events import RistPacket
 from terzetto.rist.listener import RistListener, open_rist_listener
 from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+from terzetto.srt.api import (
+    connect_srt_listener,
+    connect_srt_stream,
+    open_srt_listener,
+    open_srt_stream,
+)
+from terzetto.srt.listening import SrtListener, SrtRefusal
+from terzetto.srt.options import SrtOptions
+from terzetto.srt.statistics import SrtStatistics
+from terzetto.srt.stream import SrtPacket, SrtStream
 
 __version__ = "0.1.0"
 
@@ -64,6 +74,12 @@ __all__ = [
     "RistPacket",
     "RistReceiver",
     "RistSender",
+    "SrtListener",
+    "SrtOptions",
+    "SrtPacket",
+    "SrtRefusal",
+    "SrtStatistics",
+    "SrtStream",
     "TerzettoError",
     "TimingMode",
     "UnknownHost",
@@ -72,7 +88,11 @@ __all__ = [
     "WrongProtocol",
     "connect_rist_receiver",
     "connect_rist_sender",
+    "connect_srt_listener",
+    "connect_srt_stream",
     "open_rist_listener",
     "open_rist_receiver",
     "open_rist_sender",
+    "open_srt_listener",
+    "open_srt_stream",
 ]

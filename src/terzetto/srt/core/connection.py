@@ -185,6 +185,11 @@ class Connection:
         self._finish(now)
         return taken
 
+    def has_room_for(self, count: int, *, now: Micros) -> bool:
+        """Whether *count* packets would all be taken in now."""
+        self.sender.drop_too_late(now)
+        return self.sender.buffer.room >= count
+
     def wait_for_room(self) -> bool:
         """Whether there is room to send; where there is none, `Signal.WRITABLE` will tell."""
         self._is_blocked = self.sender.buffer.room <= 0
