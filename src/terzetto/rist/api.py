@@ -311,7 +311,7 @@ async def connect_rist_receiver(
     queue = PacketQueue[RistPacket](plan.options.delivery_limit)
     endpoints = await plan.open_endpoints()
     runtime = await start_session(
-        nursery, plan, plan.make_receiver(), endpoints, media_tick=plan.options.tick, queue=queue
+        nursery, plan, plan.make_receiver(), endpoints, media_tick=plan.options.effective_tick, queue=queue
     )
     return RistReceiver(runtime, queue)
 

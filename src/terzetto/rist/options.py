@@ -125,6 +125,9 @@ MAX_CNAME: Final = 127
 # libRIST's since 0.2.8, in seconds.
 DEFAULT_REORDER_BUFFER: Final = 0.015
 
+# What comes out in one go after 16 ms is 30 packets at 20 Mbit/s: a burst that every decoder's buffer takes.
+_LONGEST_TICK: Final = 0.016
+
 # The one that fits the usual MTU as seven MPEG-TS packets.
 DEFAULT_PAYLOAD_SIZE: Final = 1316
 
@@ -209,10 +212,21 @@ class RistOptions:
     """Accept a multicast group's traffic from this sender only."""
     local_port: int = attrs.field(default=0, validator=_whole(0, 65534))
     """Call from this port; 0 is any."""
-    tick: float = attrs.field(default=0.008, validator=_within(0.0, 0.1, "seconds"))
-    """While media flows, read it this often rather than at every arrival (see docs/performance.md); 0 at once."""
+    tick: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(0.0, 0.1, "seconds"))
+    )
+    """While media flows, a receiver reads and delivers this often rather than at every arrival; 0 is at once.
+
+    None chooses: a sixteenth of the buffer, 16 ms at most. See docs/performance.md."""
     delivery_limit: int = attrs.field(default=16_384, validator=_whole(64, 1_000_000, "packets"))
     """Packets that may wait for the application; beyond it the oldest are shed and counted."""
+
+    @property
+    def effective_tick(self) -> float:
+        """The tick in force: *tick*, or what None chooses."""
+        if self.tick is not None:
+            return self.tick
+        return min(_LONGEST_TICK, self.buffer_min / 16)
 
     def __attrs_post_init__(self) -> None:
         if self.buffer_min > self.buffer_max:
@@ -281,5 +295,5 @@ class RistKnobs(TypedDict, total=False):
     tos: int | None
     source: str | None
     local_port: int
-    tick: float
+    tick: float | None
     delivery_limit: int

@@ -52,7 +52,7 @@ class Runtime(Generic[CoreT]):
             [SessionPath(endpoint, tick) for endpoint, tick in zip(endpoints, ticks, strict=True)],
             deliver=self._deliver,
             complain=self._complain,
-            patience=2 * plan.options.tick,
+            patience=2 * plan.options.effective_tick,
         )
 
     @property

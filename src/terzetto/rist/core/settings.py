@@ -70,7 +70,7 @@ class Settings:
             report_interval=report_interval,
             rebind_silence=_REBIND_REPORTS * report_interval,
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
-            ahead=micros(options.tick / 2),
+            ahead=micros(options.effective_tick / 2),
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
 
