@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,5 +108,5 @@ def test_whatever_comes_in_what_leaves_is_in_order_once_and_accounted_for(
     out += released(playout, 10**9)
     numbers = [number for number, _ in out]
     assert numbers == sorted(stored)
-    for (before, _), (after, lost) in zip(out, out[1:], strict=False):
+    for (before, _), (after, lost) in itertools.pairwise(out):
         assert after - before == lost + 1
