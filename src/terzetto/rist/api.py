@@ -160,9 +160,7 @@ class RistSender(trio.abc.SendStream):
         self._core.set_bandwidth(kilobits * 1000)
 
     def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
-        if not payloads:
-            return
-        longest = max(map(len, payloads))
+        longest = max(map(len, payloads), default=0)
         if longest > MAX_PAYLOAD_SIZE:
             raise InvalidOption(
                 f"a payload has {longest} bytes, must have at most {MAX_PAYLOAD_SIZE}",

@@ -92,6 +92,8 @@ class Sender:
 
         While no receiver is connected they are dropped and counted as withheld: media does not wait.
         """
+        if not payloads:
+            return
         address = self._media_address()
         if address is None or not self.may_send:
             self.counters.withheld += len(payloads)
@@ -108,7 +110,7 @@ class Sender:
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
-        if self._door_is_closed and payloads and not self._settings.one_way:
+        if self._door_is_closed and not self._settings.one_way:
             # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
             self._door_is_closed = False
             datagrams.insert(0, datagrams[0])
