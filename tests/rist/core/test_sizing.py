@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from terzetto.rist.core.sizing import BufferSizer
 
 MS = 1000
@@ -39,7 +41,7 @@ def test_a_long_round_trip_makes_it_grow_in_small_steps() -> None:
     sizer = fresh()
     lengths = live(sizer, 0, 10_000 * MS, round_trip=120 * MS)
     assert lengths[-1] == 7 * 120 * MS + 15 * MS
-    steps = [b - a for a, b in zip(lengths, lengths[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(lengths)]
     assert min(steps) >= 0
     assert max(steps) <= 4 * MS
 
@@ -70,7 +72,7 @@ def test_it_gives_length_back_slowly() -> None:
     sizer = fresh()
     lengths = live(sizer, 0, 60_000 * MS, round_trip=5 * MS)
     assert lengths[-1] == 100 * MS
-    drops = [a - b for a, b in zip(lengths, lengths[1:], strict=False)]
+    drops = [a - b for a, b in itertools.pairwise(lengths)]
     assert max(drops) <= 1 * MS
     sizer = fresh()
     sizer.handle_timeout(now=2_000 * MS, round_trip=5 * MS)

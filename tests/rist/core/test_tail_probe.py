@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from terzetto.rist.core.tail_probe import TailProbe
 
 
@@ -18,7 +20,7 @@ def test_probes_come_with_growing_pauses_and_all_leave_time_for_asking() -> None
     probe.sent(0)
     moments = probes(probe, 10**9)
     assert moments[0] == 20_000
-    pauses = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert pauses == sorted(pauses)
     assert 3 <= len(moments) <= 8
     assert moments[-1] <= 667_000
