@@ -128,7 +128,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add("--peer", default="", help="peers to measure, comma separated; all by default")
-    add("--mode", default="", help="modes to measure, as rist-simple; all by default")
+    add("--mode", default="rist-simple,floor", help="modes to measure; those of peers.toml, or all if empty")
     add("--pair", default="", help="only these pairs, as 'terzetto,terzetto → librist'")
     add(
         "--peers-file",

@@ -1,6 +1,6 @@
 """Directives that write reference tables from the code when the pages are built, so that they cannot drift.
 
-``rist-options``            every field of `RistOptions`: default, and what it does
+``options MODULE CLASS``    every field of a class of options: default, and what it does
 ``rist-url-parameters``     the same by their names in URLs
 ``fields MODULE CLASS``     the fields of a value, with their docstrings
 ``rist-events``             what may happen to a session
@@ -28,7 +28,6 @@ from sphinx.util.docutils import SphinxDirective
 
 import terzetto.errors
 from terzetto.rist import url as rist_url
-from terzetto.rist.options import RistOptions
 
 
 class _Table(SphinxDirective):
@@ -43,13 +42,16 @@ class _Table(SphinxDirective):
 
 
 class Options(_Table):
-    """``rist-options``."""
+    """``options``."""
+
+    required_arguments = 2
 
     def run(self) -> list[nodes.Node]:
-        docs = _field_docs("terzetto.rist.options", "RistOptions")
+        module, name = self.arguments
+        docs = _field_docs(module, name)
         rows = (
-            (f"`{field.name}`", f"`{_plain(field.default)}`", docs[field.name])
-            for field in attrs.fields(RistOptions)
+            (f"`{field.name}`", f"`{_plain(field.default)}`", docs.get(field.name, ""))
+            for field in attrs.fields(getattr(importlib.import_module(module), name))
         )
         return self.table(("option", "default", "what it does"), rows)
 
@@ -173,7 +175,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.add_directive("rist-options", Options)
+    app.add_directive("options", Options)
     app.add_directive("rist-url-parameters", UrlParameters)
     app.add_directive("rist-events", Events)
     app.add_directive("fields", Fields)
