@@ -75,10 +75,12 @@ async def test_a_peer_that_does_not_answer_is_explained_again_and_again(autojump
             await trio.sleep(70)
             route.stop()
     told = notices.named("no_answer")
+    assert not route.all_done
     assert len(told) == 2
     assert told[0].level == "warning"
     assert "10.0.0.2:6000" in told[0].text
     assert told[0].text.endswith("trying on")
+    assert "start the other end first" in told[0].text
 
 
 async def test_a_receiver_that_comes_late_is_served_with_what_is_fresh(autojump_clock: MockClock) -> None:
@@ -106,6 +108,19 @@ async def test_a_receiver_that_comes_late_is_served_with_what_is_fresh(autojump_
     assert other.got == everything
     assert sink.got == everything[-len(sink.got) :]
     assert 1900 < len(sink.got) < 2300
+
+
+async def test_waiting_for_a_caller_in_vain_is_explained_and_may_be_ended(autojump_clock: MockClock) -> None:
+    notices = Notices()
+    with use_network(SimulatedNetwork(5).add_host("alice")):
+        url = "rist://@:6000?profile=simple"
+        route = Route(source_plan(ListSource([], ends=False)), [plan_sink(url)], notice=notices)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(route.run)
+            await trio.sleep(70)
+            route.stop()
+    assert ["in 5 s" in told.text for told in notices.named("no_answer")] == [True, False]
+    assert "in 65 s" in notices.named("no_answer")[1].text
 
 
 def test_mistakes_in_the_url_show_before_anything_is_open() -> None:

@@ -1,4 +1,8 @@
-"""``terzetto relay`` against libRIST's own tools, RIST Simple: both directions, calling and listening."""
+"""``terzetto relay`` against libRIST's own tools, RIST Simple, in both directions.
+
+The sender calls in each: libRIST takes ``rist://@`` at a Simple sender and ``rist://HOST`` at a Simple receiver, and
+then never says a word. The other roles are tried between our own ends.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +48,11 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("we_call", [True, False], ids=["we call", "we listen"])
-def test_what_we_send_ristreceiver_hands_out_unharmed(we_call: bool, tmp_path: Path) -> None:
+def test_what_we_send_ristreceiver_hands_out_unharmed(tmp_path: Path) -> None:
     programme(tmp_path / "in.ts", seconds=SECONDS)
     rist, out = free_pair(), free_pair()
-    ours = f"rist://{'' if we_call else '@'}127.0.0.1:{rist}?profile=simple&buffer=400"
-    theirs = f"rist://{'@' if we_call else ''}127.0.0.1:{rist}?buffer=400"
+    ours = f"rist://127.0.0.1:{rist}?profile=simple&buffer=400"
+    theirs = f"rist://@127.0.0.1:{rist}?buffer=400"
     with (
         started("relay", f"udp://@127.0.0.1:{out}", f"file:{tmp_path}/out.ts", "--until-idle", "2") as sink,
         peer("ristreceiver", "-i", theirs, "-o", f"udp://127.0.0.1:{out}"),
@@ -68,12 +71,11 @@ def test_what_we_send_ristreceiver_hands_out_unharmed(we_call: bool, tmp_path: P
     assert digest(tmp_path / "out.ts") == digest(tmp_path / "in.ts")
 
 
-@pytest.mark.parametrize("we_call", [True, False], ids=["we call", "we listen"])
-def test_what_ristsender_sends_we_hand_out_unharmed(we_call: bool, tmp_path: Path) -> None:
+def test_what_ristsender_sends_we_hand_out_unharmed(tmp_path: Path) -> None:
     programme(tmp_path / "in.ts", seconds=SECONDS)
     rist, entrance = free_pair(), free_pair()
-    ours = f"rist://{'' if we_call else '@'}127.0.0.1:{rist}?profile=simple&buffer=400"
-    theirs = f"rist://{'@' if we_call else ''}127.0.0.1:{rist}?buffer=400"
+    ours = f"rist://@127.0.0.1:{rist}?profile=simple&buffer=400"
+    theirs = f"rist://127.0.0.1:{rist}?buffer=400"
     with (
         started("relay", ours, f"file:{tmp_path}/out.ts", "--until-idle", "2", "--json") as receiver,
         peer("ristsender", "-i", f"udp://@127.0.0.1:{entrance}", "-o", theirs),

@@ -183,7 +183,10 @@ class Output:
                 raise
 
     async def _tell_when_ready(self, sink: Sink) -> None:
-        await sink.wait_ready()
+        try:
+            await sink.wait_ready()
+        except trio.ClosedResourceError:
+            return  # it was given up before it was ready
         self._is_reached = True
         self._last_progress = trio.current_time()
         self.ready.set()

@@ -128,7 +128,7 @@ async def _mind_silence(
         await trio.sleep(pause)
         if stream.is_connected:
             return
-        report("no_answer", f"{explain(trio.current_time() - started)}; trying on", level="warning")
+        report("no_answer", f"{explain(round(trio.current_time() - started, 1))}; trying on", level="warning")
         pause = _PATIENCE_AGAIN
 
 
