@@ -136,6 +136,10 @@ class Pair:
                 if due is not None and due <= self.clock(side):
                     core.handle_timeout(now=self.clock(side))
                     self.drain(side)
+                    due = core.next_timeout()
+                    assert due is None or due > self.clock(side), (
+                        "what is due is done, or the driver would spin"
+                    )
 
     def _real(self, side: Address, moment: int) -> int:
         if side != CALLER or not self._skew_ppm:

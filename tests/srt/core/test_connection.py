@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from terzetto.primitives.datagrams import Run
 from terzetto.srt.core.connection import Connection, Signal, State
 from terzetto.srt.events import KeyRotated, PacketsSkipped, PeerClosed, PeerLost
 from terzetto.srt.options import SrtOptions
@@ -311,6 +312,35 @@ def test_what_came_before_a_goodbye_is_still_delivered_in_its_time() -> None:
     assert received(pair) == list(range(10))
     assert pair.events(LISTENER, PeerClosed)
     assert pair.notices[LISTENER][-1].what is Signal.ENDED
+
+
+def test_a_goodbye_that_comes_in_one_batch_with_the_last_data_leaves_nothing_due_for_ever() -> None:
+    pair = Pair(forth=Link(drop=lambda packet, _: packet[0] < 0x80 or packet[1] == 5))
+    sender, receiver = pair.connect()
+    pair.send([payload(0), payload(1), payload(2)])
+    sender.abort(now=pair.now)
+    pair.touch(CALLER)
+    batch = [p for _, side, p in pair.wire if side == CALLER and (p[0] < 0x80 or p[1] == 5)]
+    assert len(batch) == 4
+    del batch[1]
+    pair.listener.handle_datagrams([Run(CALLER, batch)], now=pair.now)
+    pair.drain(LISTENER)
+    pair.run(for_=1 * SECOND)
+    assert received(pair) == [0, 2]
+    assert state(receiver) is State.PEER_CLOSED
+    assert pair.listener.next_timeout() is None
+
+
+def test_repeats_keep_to_a_bandwidth_of_their_own() -> None:
+    caller = SrtOptions(latency=3.0, max_retransmit_bandwidth=10_000)
+    pair = Pair(caller=caller, forth=Link(loss=0.3), seed=9)
+    sender, _ = pair.connect()
+    start = pair.now
+    stream(pair, 2000, tail=0)
+    repeats = [p for at, side, p in pair.wire if side == CALLER and at > start and p[0] < 0x80 and p[4] & 4]
+    spent = sum(len(packet) + 28 for packet in repeats)
+    assert 0.7 * 20_000 < spent < 1.5 * 20_000
+    assert sender.sender._losses
 
 
 def test_a_paced_sender_keeps_to_its_bandwidth() -> None:

@@ -110,7 +110,7 @@ class Connection:
         if len(strangers) < len(packets):
             self._last_heard_at = now
         arrived = self.counters.received - before
-        if arrived:
+        if arrived and self.state in (State.CONNECTED, State.CLOSING):
             self._report_arrivals(arrived, now)
         if receiver.overflowed:
             self._break("the peer is ahead of us by more than a whole buffer", now)

@@ -69,6 +69,7 @@ class Receiver:
         self._most_words = (agreement.mss - PER_PACKET_OVERHEAD) // 4
         self._drops_late = options.too_late_drop and agreement.has_playout
         self._repeats_reports = options.nak_report
+        self._is_over = False
         self._largest_payload = agreement.mss - PER_PACKET_OVERHEAD
 
     def configure(self, options: SrtOptions) -> None:
@@ -280,8 +281,7 @@ class Receiver:
     def end_repairs(self) -> None:
         """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
         self._drops_late = True
-        self.acks.due_at = None
-        self._report_at = None
+        self._is_over = True
 
     def _gap(self) -> tuple[int, Micros] | None:
         """What stands behind the first gap, and when it is due."""
@@ -350,9 +350,11 @@ class Receiver:
 
     def next_timeout(self) -> Micros | None:
         """When an acknowledgement, a repeated report or the end of waiting for a gap is due."""
-        due = self.acks.due_at
-        if self.losses and self._report_at is not None and (due is None or self._report_at < due):
-            due = self._report_at
+        due = None
+        if not self._is_over:
+            due = self.acks.due_at
+            if self.losses and self._report_at is not None and (due is None or self._report_at < due):
+                due = self._report_at
         if self._drops_late and self.buffer.ahead:
             gap = self._gap()
             if gap is not None and (due is None or gap[1] < due):

@@ -29,6 +29,9 @@ _DROP_GRACE: Final = 20_000
 _REPEAT_GRACE: Final = 20_000
 _REPEAT_TICK: Final = 10_000
 
+# How long to wait for the bucket of repeats to fill again.
+_ALLOWANCE_TICK: Final = 5_000
+
 
 class Sender:
     """Takes payloads in, gives datagrams out (``outgoing``), and answers the peer's reports."""
@@ -54,6 +57,7 @@ class Sender:
         self._peer_reports = bool(flags & Capability.PERIODIC_NAK)
         self._spares_repeats = options.retransmit_algorithm == 1 and self._peer_reports
         self._progress_at: Micros = 0
+        self._held_back_until: Micros = 0
         self._silent_rounds = 1
         self._busy_since: Micros | None = None
         self._drop_after: Micros | None = None
@@ -170,6 +174,7 @@ class Sender:
                 variance=round_trip.variance,
                 now=now,
             ):
+                self._held_back_until = now + _ALLOWANCE_TICK
                 break
             position = losses.first[0]
             losses.remove(position)
@@ -265,6 +270,8 @@ class Sender:
         has_originals = buffer.unsent < buffer.end and buffer.in_flight < self.flow_window
         if has_originals or (self._losses and self._allowance.rate != 0):
             paced = self.pacer.next_at
+            if not has_originals:
+                paced = max(paced, self._held_back_until)
             due = paced if due is None else min(due, paced)
         return due
 
