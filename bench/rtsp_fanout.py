@@ -70,17 +70,21 @@ async def _read_all(url: str, transport: str, count: int, seconds: float, out: C
         for _ in range(count):
             nursery.start_soon(one)
             await trio.sleep(0.01)
-        while ready < count:
+        while ready < count:  # noqa: ASYNC110
             await trio.sleep(0.05)
         out.send("ready")
         started.set()
     out.send(tuple(totals))
 
 
-async def _serve(transport: str, readers: int, rate: float, seconds: float) -> tuple[float, tuple[int, int, int]]:
+async def _serve(
+    transport: str, readers: int, rate: float, seconds: float
+) -> tuple[float, tuple[int, int, int]]:
     stream = ServerStream(Description.mpeg_ts("bench"))
     async with trio.open_nursery() as nursery:
-        server: RtspServer = await nursery.start(serve_rtsp, PathHandler({"/live": stream}), "rtsp://127.0.0.1:0")
+        server: RtspServer = await nursery.start(
+            serve_rtsp, PathHandler({"/live": stream}), "rtsp://127.0.0.1:0"
+        )
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         process = multiprocessing.get_context("spawn").Process(
             target=_read, args=(f"{server.url}/live", transport, readers, seconds, theirs)
@@ -182,7 +186,9 @@ def _cpu_of(pid: int) -> float:
 
 def main() -> None:
     """Measure, and print one line per case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--readers", default="1,10,50,100")
     parser.add_argument("--transport", default="tcp,udp")
     parser.add_argument("--rate", type=float, default=8.0, help="Mbit/s of payload")

@@ -89,8 +89,13 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    *, seed: int = 1, handler: NotingHandler | None = None, feeding: bool = True, size: int = 1000,
-    conditions: LinkConditions = DEFAULT_CONDITIONS, **knobs: Any
+    *,
+    seed: int = 1,
+    handler: NotingHandler | None = None,
+    feeding: bool = True,
+    size: int = 1000,
+    conditions: LinkConditions = DEFAULT_CONDITIONS,
+    **knobs: Any,
 ) -> AsyncIterator[World]:
     """A server with the live stream ``/live``, and a host for a client, installed as the network of the block."""
     network = SimulatedNetwork(seed=seed)
@@ -106,6 +111,13 @@ async def open_world(
                 nursery.start_soon(partial(feed, stream, size=size))
         with use_network(client_host):
             yield World(
-                network, server_host, client_host, server, handler, stream, "rtsp://10.0.0.1:8554/live", nursery
+                network,
+                server_host,
+                client_host,
+                server,
+                handler,
+                stream,
+                "rtsp://10.0.0.1:8554/live",
+                nursery,
             )
         nursery.cancel_scope.cancel()
