@@ -426,11 +426,14 @@ async def test_a_publisher_is_read_by_others(transport: str, autojump_clock: tri
 
 
 async def test_a_publisher_that_falls_silent_is_gone(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_world() as world:
-        async with open_rtsp_client("rtsp://10.0.0.1:8554/new", transport="udp") as writer:
+    async with open_world() as world, open_rtsp_client("rtsp://10.0.0.1:8554/new", transport="udp") as writer:
+        with trio.move_on_after(20):
             async with writer.record(AV) as publication:
                 await publication.send(0, [rtp(0, 0)])
-                await trio.sleep(15)
+                await settle()
+                assert "/new" in world.handler.streams
+                world.cut()
+                await trio.sleep(12)
                 assert world.handler.closed == ["the publisher sends nothing"]
                 assert "/new" not in world.handler.streams
 

@@ -294,11 +294,12 @@ class RtspPlayback:
 
     def _stop_media(self) -> None:
         if self._udp_scope is not None:
+            # The session closes its sockets as it ends; closing them here would surprise its readers.
             self._udp_scope.cancel()
             self._udp_scope = self._udp = None
-        if self._medias is not None:
+        elif self._medias is not None:
             self._medias.close()
-            self._medias = None
+        self._medias = None
         if self._connection is not None:
             self._connection.on_frames = None
             self._connection.is_ready = None
