@@ -10,6 +10,7 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.core.counters import Counters
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.pacing import Pacer, RetransmitAllowance
+from terzetto.srt.core.packet_filter import FilterSender
 from terzetto.srt.core.range_list import RangeList
 from terzetto.srt.core.round_trip import RoundTrip
 from terzetto.srt.core.send_buffer import SendBuffer
@@ -47,6 +48,14 @@ class Sender:
         self._round_trip = round_trip
         self._keys = agreement.keys
         self._peer_id = agreement.peer_id
+        self._filter: FilterSender | None = None
+        if agreement.packet_filter is not None:
+            self._filter = FilterSender(
+                agreement.packet_filter,
+                first=agreement.initial_sequence,
+                size=agreement.protected_size,
+                destination=agreement.peer_id,
+            )
         self._message = 1
         self._losses = RangeList()
         self._repeated: dict[int, Micros] = {}
@@ -148,17 +157,26 @@ class Sender:
         most = min(most, self.flow_window - buffer.in_flight)
         if most <= 0:
             return 0
+        first = buffer.unsent
         batch = buffer.next_originals(most)
         count = len(batch)
         size = sum(map(len, batch)) - HEADER_SIZE * count
-        self.outgoing += batch
+        extra = 0
+        if self._filter is None:
+            self.outgoing += batch
+        else:
+            woven = self._filter.weave(batch, first)
+            self.outgoing += woven
+            extra = len(woven) - count
+            self._counters.filter_sent += extra
         self._progress_at = now
         counters = self._counters
         counters.sent += count
         counters.sent_unique += count
         counters.bytes_sent += size + PER_PACKET_OVERHEAD * count
         counters.bytes_sent_unique += size + PER_PACKET_OVERHEAD * count
-        self.pacer.sent(count, size, now=now)
+        # A parity is paced like any packet, and counts for nothing else.
+        self.pacer.sent(count + extra, size + extra * self._agreement.protected_size, now=now)
         return count
 
     def _send_repeats(self, most: int, now: Micros) -> int:
