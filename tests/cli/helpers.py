@@ -42,6 +42,16 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def listening_port(process: subprocess.Popen[str]) -> int:
+    """Where a relay with ``--json`` and port 0 in its URL listens, once it does."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        told = json.loads(line)
+        if told.get("event") == "listening":
+            return int(told["text"].rpartition(":")[2])
+    raise AssertionError("it ended without having listened")
+
+
 def free_pair() -> int:
     """An even port that was free a moment ago, as was the one above it."""
     while True:

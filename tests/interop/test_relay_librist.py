@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.helpers import command, free_pair, json_lines, programme, started
+from tests.cli.helpers import command, free_pair, json_lines, listening_port, programme, started
 
 pytestmark = pytest.mark.interop
 
@@ -73,21 +73,20 @@ def test_what_we_send_ristreceiver_hands_out_unharmed(tmp_path: Path) -> None:
 
 def test_what_ristsender_sends_we_hand_out_unharmed(tmp_path: Path) -> None:
     programme(tmp_path / "in.ts", seconds=SECONDS)
-    rist, entrance = free_pair(), free_pair()
-    ours = f"rist://@127.0.0.1:{rist}?profile=simple&buffer=400"
-    theirs = f"rist://127.0.0.1:{rist}?buffer=400"
-    with (
-        started("relay", ours, f"file:{tmp_path}/out.ts", "--until-idle", "2", "--json") as receiver,
-        peer("ristsender", "-i", f"udp://@127.0.0.1:{entrance}", "-o", theirs),
-    ):
-        assert receiver.stdout is not None
-        while "peer_connected" not in receiver.stdout.readline():
-            assert receiver.poll() is None
-        wait_until_bound(entrance)
-        time.sleep(0.5)  # until ristsender knows of us as well
-        feeding = command("relay", f"file:{tmp_path}/in.ts", f"udp://127.0.0.1:{entrance}")
-        subprocess.run(feeding, capture_output=True, timeout=30, check=True)
-        output, errors = receiver.communicate(timeout=20)
+    entrance = free_pair()
+    ours = "rist://@127.0.0.1:0?profile=simple&buffer=400"
+    out = f"file:{tmp_path}/out.ts"
+    with started("relay", ours, out, "--until-idle", "2", "--json") as receiver:
+        theirs = f"rist://127.0.0.1:{listening_port(receiver)}?buffer=400"
+        with peer("ristsender", "-i", f"udp://@127.0.0.1:{entrance}", "-o", theirs):
+            assert receiver.stdout is not None
+            while "peer_connected" not in receiver.stdout.readline():
+                assert receiver.poll() is None
+            wait_until_bound(entrance)
+            time.sleep(0.5)  # until ristsender knows of us as well
+            feeding = command("relay", f"file:{tmp_path}/in.ts", f"udp://127.0.0.1:{entrance}")
+            subprocess.run(feeding, capture_output=True, timeout=30, check=True)
+            output, errors = receiver.communicate(timeout=20)
     assert receiver.returncode == 0, errors
     final = json_lines(output)[-1]["endpoints"][0]
     assert final["unrecovered"] == 0
