@@ -28,7 +28,6 @@ def digest(data: bytes) -> str:
     ("arguments", "words"),
     [
         (["rsit://10.0.0.1:5000", "-"], "did you mean rist://"),
-        (["udp://@:5000", "rist://10.0.0.1:5001?profile=simple"], "port 5001 is odd"),
         (["udp://@:5000", "rist://10.0.0.1:5000?bufer=3"], "did you mean buffer="),
         (["udp://@:5000", "udp://@:5001"], "has to say where to send"),
         (["file:/nonexistent/x.ts", "-"], "there is no file /nonexistent/x.ts"),
@@ -48,6 +47,11 @@ def test_a_mistake_is_one_readable_line_and_status_2(
     (line,) = printed.err.splitlines()
     assert line.startswith("terzetto: ")
     assert words in line
+
+
+def test_a_mistake_that_shows_on_opening_is_status_2_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["relay", "udp://@127.0.0.1:0", "rist://127.0.0.1:5001?profile=simple"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("terzetto: port 5001 is odd")
 
 
 def test_what_the_machine_does_not_allow_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
