@@ -13,6 +13,8 @@ import pytest
 import trio
 
 from terzetto.errors import AuthenticationFailed, ConnectionRefusedByPeer, PeerTimedOut
+from terzetto.gateway.impairment import open_impairment_proxy
+from terzetto.primitives.impairment import LinkConditions
 from terzetto.srt.api import open_srt_listener, open_srt_stream
 from terzetto.srt.core.listener import ConnectionRequest
 from terzetto.srt.events import ConnectionRefused, SrtEvent
@@ -214,6 +216,42 @@ async def test_authorize_sees_the_stream_id_and_chooses_or_refuses() -> None:
     assert stream.stream_name.resource == "cam"
     assert [request.name.user for request in seen[-1:]] == ["bob"]
     assert {request.name.user for request in seen} == {"eve", "bob"}
+
+
+@pytest.mark.parametrize("we_send", [True, False])
+async def test_a_lossy_way_to_and_from_srt_live_transmit_loses_nothing(we_send: bool) -> None:
+    """5 % of everything is lost in both directions, encrypted, keys changing on our side."""
+    port = free_port()
+    query = "latency=800&passphrase=correct-horse-battery"
+    conditions = LinkConditions(delay=0.01, loss=0.05)
+    direction = (f"srt://:{port}?mode=listener&{query}", "file://con")
+    async with (
+        open_impairment_proxy(
+            ("127.0.0.1", 0), ("127.0.0.1", port), up=conditions, down=conditions, seed=5
+        ) as proxy,
+        running(tool(*(direction if we_send else direction[::-1]))) as process,
+        trio.open_nursery() as nursery,
+    ):
+        await trio.sleep(0.3)
+        with trio.fail_after(40):
+            url = f"srt://{proxy.listen_address}?{query}&kmrefreshrate=500&kmpreannounce=100"
+            async with open_srt_stream(url, connect_timeout=10.0) as stream:
+                if we_send:
+
+                    async def read() -> None:
+                        assert process.stdout is not None
+                        assert await digest_of(process.stdout) == DIGEST
+
+                    nursery.start_soon(read)
+                    await trickle(stream)
+                    await stream.aclose()
+                    await trio.sleep(0.3)
+                    process.terminate()
+                    assert stream.statistics().retransmitted > 20
+                else:
+                    nursery.start_soon(feed, process)
+                    assert await digest_of(stream) == DIGEST
+                    assert stream.statistics().recovered > 20
 
 
 async def test_a_closed_port_is_told_from_silence() -> None:
