@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -38,6 +39,8 @@ END: Final = "<!-- bench: end -->"
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print tables of medians; 0 when every run gave figures."""
     options = make_parser().parse_args(argv)
+    # Whoever ends us means our children as well; an exception is what closes them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.report:
             results = [result for path in options.report for result in read_results(path)]
