@@ -39,8 +39,6 @@ END: Final = "<!-- bench: end -->"
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print tables of medians; 0 when every run gave figures."""
     options = make_parser().parse_args(argv)
-    # Whoever ends us means our children as well; an exception is what closes them.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.report:
             results = [result for path in options.report for result in read_results(path)]
@@ -159,4 +157,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # Whoever ends us means our children as well; an exception is what closes them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
