@@ -110,7 +110,7 @@ def test_a_mode_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(
         InvalidOption, match=r"timing_mode is 5, must be one of 0 \(source\), 1 \(arrival\), 2 \(rtc\)"
     ):
-        RistOptions(timing_mode=5)  # type: ignore[arg-type]
+        RistOptions(timing_mode=5)
 
 
 def test_the_keywords_are_the_options_and_the_short_form_of_the_buffer() -> None:
