@@ -47,7 +47,7 @@ def test_latency_sets_both_directions_and_one_direction_can_change_later() -> No
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"congestion": "file"}, {"packet_filter": "fec,cols:3"}, {"group_connect": True}]
+    "knobs", [{"congestion": "file"}, {"group_connect": True}]
 )
 def test_what_is_not_spoken_is_said(knobs: dict[str, object]) -> None:
     with pytest.raises(UnsupportedOperation, match="not"):
