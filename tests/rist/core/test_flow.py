@@ -175,6 +175,27 @@ def test_a_flow_that_begins_near_zero_asks_for_its_first_packets() -> None:
     assert {sequence for _, sequence in world.asked} == {0, 1, 2}
 
 
+def test_repeats_that_somebody_else_asked_for_do_not_move_the_beginning_back() -> None:
+    world = World()
+    world.hear(world.packet(50), at=50 * MS)
+    world.hear(world.packet(20, repeat=True), at=51 * MS)
+    world.finish()
+    assert world.numbers == [50]
+    assert world.flow.counters.unrecovered == 0
+
+
+def test_what_lies_between_the_first_packet_and_one_that_it_overtook_is_asked_for() -> None:
+    world = World()
+    world.hear(world.packet(9), at=9 * MS)
+    world.hear(world.packet(5), at=10 * MS)
+    world.run(100 * MS)
+    assert {sequence - 1000 for _, sequence in world.asked} == {6, 7, 8}
+    for n in (6, 7, 8):
+        world.hear(world.packet(n, repeat=True), at=101 * MS)
+    world.finish()
+    assert world.numbers == [5, 6, 7, 8, 9]
+
+
 def test_numbers_wrap_with_losses_around_the_wrap() -> None:
     world = World(first=65_530)
     world.hear_all(range(4))

@@ -309,12 +309,19 @@ class ReceiveFlow:
         if arrival > packet_time + buffer + buffer // 10:
             counters.too_late += 1
             return False
+        beginning = self._playout.cursor
+        assert beginning is not None
+        if repeated and sequence < beginning and not self._playout.has_released:
+            counters.too_late += 1  # somebody else asked for it, before we came
+            return False
         # A repeat waits for its deadline like any other packet, but one whose deadline has just gone by may still
         # fill its hole as long as the playout has not stepped over it.
         outcome = self._playout.insert(sequence, (packet_time + buffer, source_time, payload, path))
         self._count(outcome)
         if outcome is not Inserted.STORED:
             return False
+        if sequence < beginning - 1:
+            self._jumped(sequence, beginning, packet_time, arrival)
         requests = record.requests if record is not None else 0
         if repeated or requests:
             counters.note_recovered(requests)
