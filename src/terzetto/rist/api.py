@@ -249,7 +249,10 @@ class RistReceiver(trio.abc.ReceiveStream):
             self._queue.divert(None)
 
     async def aclose(self) -> None:
-        """Close at once."""
+        """Say goodbye, where the profile has a word for it, and close at once."""
+        if not self._runtime.is_closed:
+            self._core.close(now=current_micros())
+            self._session.drain()
         self._queue.close()
         self._runtime.close()
         await trio.lowlevel.checkpoint()

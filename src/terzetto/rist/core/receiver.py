@@ -53,9 +53,11 @@ class Receiver:
             settings,
             ssrc=0,
             wall_clock_offset=wall_clock_offset,
-            host=remote.host if remote is not None else None,
+            remote=remote,
+            translator=translator,
             entropy=entropy,
         )
+        translator.start(self.peer, now=now)
         self.flow: ReceiveFlow | None = None
         self._wall_clock_offset = wall_clock_offset
         self._schedule = ReportSchedule(settings.report_interval, now=now)
@@ -66,6 +68,13 @@ class Receiver:
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
         self._events: list[RistEvent] = []
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def close(self, *, now: Micros) -> None:
+        """Say goodbye, where the profile has a word for it."""
+        if not self._settings.one_way:
+            self.translator.close(now=now)
 
     # -- the grammar of a core -----------------------------------------------------------------------------------
 
@@ -79,6 +88,7 @@ class Receiver:
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""
+        self.translator.handle_timeout(now=now)
         self._release(now)
         self._request(now)
         if not self._settings.one_way and self._schedule.is_due(now):
@@ -92,11 +102,13 @@ class Receiver:
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire."""
         transmits, self._transmits = self._transmits, []
-        return transmits
+        control = self.translator.poll_control()
+        return control + transmits if control else transmits
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know; packets first come in order with everything else."""
-        events = self.peer.poll_events()
+        events = self.translator.poll_events()
+        events += self.peer.poll_events()
         if self.flow is not None:
             events += self.flow.poll_events()
         events += self._events
@@ -109,6 +121,9 @@ class Receiver:
         lost_at = self.peer.association.next_timeout()
         if lost_at is not None:
             times.append(lost_at)
+        control_at = self.translator.next_timeout()
+        if control_at is not None:
+            times.append(control_at)
         flow = self.flow
         if flow is not None:
             due = flow.next_timeout()
@@ -146,7 +161,9 @@ class Receiver:
             answers += peer.handle(said, now=now)
             if isinstance(said, SourceReport):
                 self._hear_source_report(said)
-        peer.announce()
+        # A mere sign of life says nothing of who it is, and the first report will.
+        if peer.association.is_alive and arrival.said:
+            peer.announce()
         if answers:
             self._say(peer.preamble() + answers)
 

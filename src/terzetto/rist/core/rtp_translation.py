@@ -9,7 +9,9 @@ from typing import Final
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.core.null_packets import restore_null_packets
 from terzetto.rist.core.vocabulary import Media
+from terzetto.rist.wire.header_extension import RistHeaderExtension
 from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, VERSION_MASK, RtpPacket
 
 __all__ = ["media_from_rtp", "rtp_from_media"]
@@ -18,27 +20,33 @@ _SEQUENCE_MASK: Final = 0xFFFF
 _FLOW_MASK: Final = 0xFFFF_FFFE
 
 
-def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, list[Media]]]:
-    """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*."""
+def media_from_rtp(
+    datagrams: Iterable[Buffer], dropped: Counter[str], *, start: int = 0
+) -> list[tuple[int, list[Media]]]:
+    """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*.
+
+    RTP begins at *start* of each datagram. Deleted null packets are restored.
+    """
     flows: list[tuple[int, list[Media]]] = []
     ssrc_before = -1
     flow_id = -1
     is_retransmission = False
     packets: list[Media] = []
     unpack = FIXED_HEADER.unpack_from
+    payload_at = start + FIXED_HEADER_SIZE
     for datagram in datagrams:
         try:
-            first, _second, sequence, timestamp, ssrc = unpack(datagram)
+            first, _second, sequence, timestamp, ssrc = unpack(datagram, start)
         except struct.error:
-            dropped[_named(datagram) or "RTP header is truncated"] += 1
+            dropped[_named(datagram[start:]) or "RTP header is truncated"] += 1
             continue
         if first == PLAIN_FIRST_BYTE:
-            payload = datagram[FIXED_HEADER_SIZE:]
+            payload = datagram[payload_at:]
         else:
             try:
-                payload = RtpPacket.decode(datagram).payload
+                payload = _unusual(datagram[start:])
             except MalformedPacket as malformed:
-                dropped[_named(datagram) or malformed.reason] += 1
+                dropped[_named(datagram[start:]) or malformed.reason] += 1
                 continue
         if payload.__class__ is not bytes:
             payload = bytes(payload)
@@ -53,11 +61,35 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
     return flows
 
 
+def _unusual(packet: Buffer) -> Buffer:
+    """The payload of a packet with more than the fixed header."""
+    decoded = RtpPacket.decode(packet)
+    extension = None if decoded.extension is None else RistHeaderExtension.decode(decoded.extension)
+    return decoded.payload if extension is None else restore_null_packets(decoded.payload, extension)
+
+
 def rtp_from_media(
-    payloads: Sequence[Buffer], *, payload_type: int, first_sequence: int, timestamp: int, ssrc: int
+    payloads: Sequence[Buffer],
+    *,
+    payload_type: int,
+    first_sequence: int,
+    timestamp: int,
+    ssrc: int,
+    before: bytes = b"",
 ) -> list[Buffer]:
-    """RTP packets for consecutive *payloads* of one timestamp."""
+    """RTP packets for consecutive *payloads* of one timestamp, each with *before* in front."""
     pack = FIXED_HEADER.pack
+    if before:
+        return [
+            b"".join(
+                (
+                    before,
+                    pack(PLAIN_FIRST_BYTE, payload_type, sequence & _SEQUENCE_MASK, timestamp, ssrc),
+                    payload,
+                )
+            )
+            for sequence, payload in enumerate(payloads, first_sequence)
+        ]
     return [
         pack(PLAIN_FIRST_BYTE, payload_type, sequence & _SEQUENCE_MASK, timestamp, ssrc) + payload
         for sequence, payload in enumerate(payloads, first_sequence)

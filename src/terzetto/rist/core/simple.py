@@ -8,12 +8,13 @@ from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
-from terzetto.rist.core.profile import FEEDBACK, MEDIA
+from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.events import RistEvent
 
-__all__ = ["SimpleTranslator"]
+__all__ = ["SimpleTranslator", "clock_of"]
 
 _MPEG_TS_CLOCK: Final = 90_000
 
@@ -32,16 +33,24 @@ _CLOCKS: Final = {
 }
 
 
+def clock_of(payload_type: int) -> int:
+    """Ticks a second of that payload type's timestamps."""
+    return _CLOCKS.get(payload_type, _MPEG_TS_CLOCK)
+
+
 class SimpleTranslator:
     """Speaks the Simple profile; holds nothing but counters."""
 
     sequence_bits = 16
     feedback_path = FEEDBACK
+    pins_port = False
+    may_move = True
+    is_open = True
 
     def __init__(self, *, payload_type: int, nack_type: NackType) -> None:
         self._payload_type = payload_type
         self._nack_type: NackType = nack_type
-        self.clock_rate = _CLOCKS.get(payload_type, _MPEG_TS_CLOCK)
+        self.clock_rate = clock_of(payload_type)
         self.dropped: Counter[str] = Counter()
 
     def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
@@ -89,3 +98,32 @@ class SimpleTranslator:
     def media_address(self, feedback: Address) -> Address:
         """Media goes to the port below the reports."""
         return Address(feedback.host, feedback.port - 1)
+
+    # -- the profile has nothing to say of its own ---------------------------------------------------------------
+
+    def start(self, admits: Admits, *, now: Micros) -> None:
+        """There is nothing to begin."""
+
+    def forget_peer(self, *, now: Micros) -> None:
+        """There is nothing to forget."""
+
+    def close(self, *, now: Micros) -> None:
+        """RTCP's BYE is all there is."""
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Nothing is ever due."""
+
+    def next_timeout(self) -> Micros | None:
+        """Nothing is ever due."""
+        return None
+
+    def poll_control(self) -> list[Run]:
+        """Nothing."""
+        return []
+
+    def poll_events(self) -> list[RistEvent]:
+        """Nothing."""
+        return []
+
+    def check_payloads(self, payloads: Sequence[Buffer]) -> None:
+        """Whatever fits into a datagram."""

@@ -122,6 +122,11 @@ class SrpAuthenticatee:
         self.dropped: Counter[str] = Counter()
         """Frames that were ignored, by reason."""
 
+    @property
+    def speaks_current(self) -> bool:
+        """Whether the login is of the version that knows session keys."""
+        return self._version >= CURRENT_VERSION
+
     # -- commands and time ---------------------------------------------------------------------------------------
 
     def start(self, *, now: Micros) -> None:
