@@ -142,9 +142,7 @@ class RistOptions:
 
     secret: str | None = attrs.field(default=None, repr=False)
     """Passphrase that both ends share; with one nothing is ever sent or taken in the clear. Main only."""
-    aes_type: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_one_of(128, 256))
-    )
+    aes_type: int | None = attrs.field(default=None, validator=attrs.validators.optional(_one_of(128, 256)))
     """Bits of the key of what we send; None is 256. What a peer sends says for itself which it has."""
     key_rotation: int = attrs.field(default=0, validator=_within(0, 0xFFFF_FFFF, "packets"))
     """Change the key of what we send after so many packets; 0 as seldom as is safe."""
@@ -226,7 +224,9 @@ class RistOptions:
         self._check_security()
 
     def _check_security(self) -> None:
-        wanted = [name for name in ("secret", "username", "password", "users") if getattr(self, name) is not None]
+        wanted = [
+            name for name in ("secret", "username", "password", "users") if getattr(self, name) is not None
+        ]
         wanted += ["use_key_as_passphrase"] if self.use_key_as_passphrase else []
         if wanted and self.profile == "simple":
             raise InvalidOption(
@@ -234,9 +234,7 @@ class RistOptions:
                 hint="use profile=main: Simple neither encrypts nor authenticates",
             )
         if self.secret is not None and not 0 < len(self.secret.encode()) <= MAX_SECRET:
-            raise InvalidOption(
-                f"secret has {len(self.secret.encode())} bytes, must have 1 to {MAX_SECRET}"
-            )
+            raise InvalidOption(f"secret has {len(self.secret.encode())} bytes, must have 1 to {MAX_SECRET}")
         if self.aes_type is not None and self.secret is None and not self.use_key_as_passphrase:
             raise InvalidOption("aes_type is set and secret is not", hint="set secret at both ends")
         if (self.username is None) != (self.password is None):

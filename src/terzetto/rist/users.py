@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from terzetto.crypto.srp import PADDED, UNPADDED, ZERO_STATE
 from terzetto.crypto.verifier import UserRecord, VerifierFile, records_for_password
 from terzetto.driver.clock import current_micros
 from terzetto.errors import InvalidOption
@@ -17,7 +18,6 @@ from terzetto.rist.core.srp_dialects import SrpDialects
 from terzetto.rist.core.srp_users import FindUser, SrpUsers
 from terzetto.rist.core.tunnel_settings import Credentials
 from terzetto.rist.options import RistOptions, SrpCompat
-from terzetto.crypto.srp import PADDED, UNPADDED, ZERO_STATE
 
 __all__ = ["UserFile", "credentials_of"]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from terzetto.errors import InvalidOption, MalformedPacket
+from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
@@ -19,24 +19,22 @@ from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.null_packets import delete_null_packets
 from terzetto.rist.core.profile import MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
-from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
-from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
+from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
+from terzetto.rist.core.rtp_translation import rtp_from_media
 from terzetto.rist.core.simple import clock_of
 from terzetto.rist.core.tunnel_guest import TunnelGuest
+from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.tunnel_settings import TunnelSettings
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, Goodbye, MediaArrival, SourceReport
+from terzetto.rist.core.vocabulary import Feedback
 from terzetto.rist.events import RistEvent
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
-from terzetto.rist.wire.gre import EAPOL, REDUCED, VSF, GreRun, decode_run
-from terzetto.rist.wire.keepalive import Capability, Keepalive
+from terzetto.rist.wire.gre import EAPOL, GreRun, decode_run
 from terzetto.rist.wire.oob import is_out_of_band_type
-from terzetto.rist.wire.virtual_ports import PORTS_SIZE, VirtualPorts
-from terzetto.rist.wire.vsf import VSF_SIZE, TunnelContent, decode_future_nonce, unwrap
+from terzetto.rist.wire.virtual_ports import VirtualPorts
+from terzetto.rist.wire.vsf import TunnelContent
 from terzetto.rtp.header import RtpPacket
 
 __all__ = ["MainTranslator"]
-
-Arrivals = list[MediaArrival | FeedbackArrival]
 
 # A caller that is silent for longer makes room for another one, and so does one that gets nowhere.
 _GUEST_SILENCE: Final[Micros] = MICROS_PER_SECOND
@@ -45,8 +43,6 @@ _GUEST_PATIENCE: Final[Micros] = 15 * MICROS_PER_SECOND
 # libRIST takes no notice of a login before it has heard something else.
 _LOGIN_DELAY: Final[Micros] = 20 * MICROS_PER_MILLI
 
-_REPORT_TYPES: Final = frozenset(each | marker for each in range(72, 80) for marker in (0, 0x80))
-_VSF_DATA: Final = bytes(VSF_SIZE)
 _LARGEST_OUT_OF_BAND: Final = 9_900
 
 
@@ -277,30 +273,37 @@ class MainTranslator:
         self._collect(guest)
 
     def _take(self, guest: TunnelGuest, run: Run, gre: GreRun, arrivals: Arrivals, now: Micros) -> None:
+        assert self._admits is not None
         plains = guest.open(gre, now=now)
         if not plains:
             self._collect(guest)
             self._answer_refused(guest, now)
             return
-        before = len(arrivals)
-        try:
-            heard = self._understand(guest, run, gre.protocol_type, plains, arrivals, now)
-        except MalformedPacket as malformed:
-            self._dropped[malformed.reason] += len(plains)
+        reading = TunnelReading(run, self._dropped)
+        reading.read(gre.protocol_type, plains)
+        is_alive = self._admits.is_alive
+        if not reading.sense and not is_alive:
             return
-        if not heard:
-            return
-        guest.tunnel.gre.note_heard(gre.version)
-        if not guest.is_settled:
-            self._welcome(guest, now)
-        if guest.address != run.peer:
+        if reading.sense:
+            guest.tunnel.gre.note_heard(gre.version)
+            if not guest.is_settled:
+                self._welcome(guest, now)
             guest.address, guest.local = run.peer, run.local
         if not guest.is_open:
             # Only who is in is listened to; what was said so far is a sign of life and no more.
-            held = len(arrivals) - before
-            if held:
-                self._dropped["before the peer had proved itself"] += held
-                del arrivals[before:]
+            self._dropped["before the peer had proved itself"] += len(plains)
+            return
+        arrivals += reading.arrivals
+        if reading.report_source is not None:
+            self._report_destination = reading.report_source
+        self._take_rest(guest, reading, now)
+
+    def _take_rest(self, guest: TunnelGuest, reading: TunnelReading, now: Micros) -> None:
+        for nonce in reading.future_nonces:
+            guest.tunnel.decipher.prepare(nonce, wide_key=guest.wide_key, now=now)
+        for asked in reading.negotiations:
+            self._negotiate(guest, asked)
+        self._events += reading.out_of_band
 
     def _welcome(self, guest: TunnelGuest, now: Micros) -> None:
         """The first that makes sense of a peer: keepalives, login, the application's word."""
@@ -314,94 +317,8 @@ class MainTranslator:
         if version is not None:
             self._say_openings(guest, [Opening(TunnelContent.KEEPALIVE, version)])
 
-    def _understand(
-        self,
-        guest: TunnelGuest,
-        run: Run,
-        protocol_type: int,
-        plains: list[Buffer],
-        arrivals: Arrivals,
-        now: Micros,
-    ) -> bool:
-        """Put what *plains* say to *arrivals*; whether any of it made sense."""
-        if protocol_type == REDUCED:
-            return self._understand_data(run, plains, PORTS_SIZE, arrivals)
-        if protocol_type == VSF and {bytes(plain[:VSF_SIZE]) for plain in plains} == {_VSF_DATA}:
-            return self._understand_data(run, plains, VSF_SIZE + PORTS_SIZE, arrivals)
-        heard = False
-        for plain in plains:
-            content, body = unwrap(protocol_type, plain)
-            if content is TunnelContent.DATA:
-                heard |= self._understand_data(run, [body], PORTS_SIZE, arrivals)
-            else:
-                heard |= self._understand_control(guest, run, content, protocol_type, body, arrivals, now)
-        return heard
-
-    def _understand_data(self, run: Run, plains: list[Buffer], start: int, arrivals: Arrivals) -> bool:
-        at = start + 1
-        if min(map(len, plains)) <= at:
-            self._dropped["shorter than its headers"] += sum(len(plain) <= at for plain in plains)
-            plains = [plain for plain in plains if len(plain) > at]
-        before = len(arrivals)
-        if _REPORT_TYPES.isdisjoint([plain[at] for plain in plains]):
-            self._understand_media(run, plains, start, arrivals)
-        else:
-            media: list[Buffer] = []
-            for plain in plains:
-                if plain[at] not in _REPORT_TYPES:
-                    media.append(plain)
-                    continue
-                self._understand_media(run, media, start, arrivals)
-                media = []
-                self._understand_report(run, plain, start, arrivals)
-            self._understand_media(run, media, start, arrivals)
-        return len(arrivals) > before
-
-    def _understand_media(self, run: Run, plains: list[Buffer], start: int, arrivals: Arrivals) -> None:
-        if plains:
-            for flow_id, packets in media_from_rtp(plains, self._dropped, start=start):
-                arrivals.append(MediaArrival(run.peer, run.path, run.local, flow_id, packets))
-
-    def _understand_report(self, run: Run, plain: Buffer, start: int, arrivals: Arrivals) -> None:
-        said = feedback_from_compound(plain[start:], self._dropped)
-        if not said:
-            return
-        arrivals.append(FeedbackArrival(run.peer, run.path, run.local, said))
-        if isinstance(said[0], SourceReport):
-            # The way back is to where it reports from.
-            self._report_destination = VirtualPorts.decode(plain[start - PORTS_SIZE : start]).source
-
-    def _understand_control(
-        self,
-        guest: TunnelGuest,
-        run: Run,
-        content: TunnelContent,
-        protocol_type: int,
-        body: Buffer,
-        arrivals: Arrivals,
-        now: Micros,
-    ) -> bool:
-        assert self._admits is not None
-        if content is TunnelContent.KEEPALIVE:
-            keepalive = Keepalive.decode(body)
-            if Capability.DISCONNECT not in keepalive.capabilities:
-                arrivals.append(FeedbackArrival(run.peer, run.path, run.local, []))
-                return True
-            if self._admits.is_alive:
-                arrivals.append(FeedbackArrival(run.peer, run.path, run.local, [Goodbye(0)]))
-            return self._admits.is_alive
-        if content is TunnelContent.FUTURE_NONCE:
-            guest.tunnel.decipher.prepare(decode_future_nonce(body), wide_key=guest.wide_key, now=now)
-        elif content is TunnelContent.BUFFER_NEGOTIATION:
-            self._negotiate(guest, BufferNegotiation.decode(body))
-        elif guest.is_open and self._admits.is_alive:
-            self._events.append(events.OutOfBandReceived(protocol_type, bytes(body)))
-        return True
-
     def _negotiate(self, guest: TunnelGuest, asked: BufferNegotiation) -> None:
         """Single streams are not negotiated apart; who asks how long we can repeat is told."""
-        if not guest.is_open:
-            return
         if asked.protocol:
             self._control.append(guest.run(guest.tunnel.wrap_negotiation(asked.refusal)))
         elif self._settings.is_media_sender and asked.receiver_current_ms:

@@ -33,9 +33,7 @@ class Tunnel:
     def __init__(self, settings: TunnelSettings, *, entropy: EntropySource, now: Micros) -> None:
         self._settings = settings
         self._entropy = entropy
-        self.gre = GreSession(
-            is_caller=settings.is_caller, is_media_sender=settings.is_media_sender, now=now
-        )
+        self.gre = GreSession(is_caller=settings.is_caller, is_media_sender=settings.is_media_sender, now=now)
         self.cipher: PskSender | None = None
         self.decipher = PskReceiver(settings.secret, now=now)
         if settings.secret is not None:

@@ -26,6 +26,7 @@ _ASK_AGAIN: Final[Micros] = 5 * MICROS_PER_SECOND
 
 _REFUSAL_INTERVAL: Final[Micros] = 100 * MICROS_PER_MILLI
 
+
 class TunnelGuest:
     """One peer; with another one, or after a loss, everything begins anew."""
 

@@ -37,7 +37,7 @@ class Credentials:
     password: str = attrs.field(default="", repr=False)
     users: SrpUsers | None = None
     limiter: GuessLimiter | None = None
-    dialects: SrpDialects = SrpDialects()
+    dialects: SrpDialects = attrs.field(factory=SrpDialects)
 
 
 @attrs.frozen(kw_only=True)
