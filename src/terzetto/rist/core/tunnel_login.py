@@ -50,7 +50,9 @@ class TunnelLogin:
     def begin(self, *, now: Micros) -> None:
         """A caller starts; a listener asks who is there, unless it does so already."""
         if isinstance(self._machine, SrpAuthenticatee):
-            self._machine.start(now=now)
+            # libRIST asks as soon as it hears of us, and a start in the middle of a login confuses 0.2.7 for good.
+            if not self._machine.has_begun:
+                self._machine.start(now=now)
         elif not self._machine.is_authenticated:
             self._machine.ask(now=now)
 
