@@ -108,6 +108,7 @@ class Peer:
         address = self.association.any_address()
         if not self._announced and address is not None:
             self._announced = True
+            self.round_trip.ask_anew()
             self._events.append(PeerConnected(address, self.cname))
 
     def expire(self, now: Micros) -> bool:

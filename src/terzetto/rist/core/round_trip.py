@@ -55,6 +55,10 @@ class RoundTrip:
         """Whether an echo request makes sense now."""
         return self.echo_spoken or self._requests_sent < _BLIND_REQUESTS
 
+    def ask_anew(self) -> None:
+        """The peer is connected, and could not hear what was asked before."""
+        self._requests_sent = 0
+
     def ask(self, token: int, now: Micros) -> None:
         """An echo request with *token* leaves now."""
         self._requests_sent += 1
