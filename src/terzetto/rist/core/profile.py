@@ -53,6 +53,18 @@ class Translator(Protocol):
     def is_open(self) -> bool:
         """Whether media may flow: the peer has proved what it has to prove."""
 
+    @property
+    def username(self) -> str:
+        """Who the peer proved to be, empty where nobody asked."""
+
+    @property
+    def is_enciphered(self) -> bool:
+        """Whether what we send is."""
+
+    @property
+    def key_rotations(self) -> int:
+        """How often what we send has got a new key."""
+
     def start(self, admits: Admits, *, now: Micros) -> None:
         """Begin; *admits* is the association."""
 

@@ -46,6 +46,9 @@ class SimpleTranslator:
     pins_port = False
     may_move = True
     is_open = True
+    username = ""
+    is_enciphered = False
+    key_rotations = 0
 
     def __init__(self, *, payload_type: int, nack_type: NackType) -> None:
         self._payload_type = payload_type
