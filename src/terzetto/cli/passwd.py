@@ -27,7 +27,8 @@ def passwd(
     /,
     *,
     check: Annotated[
-        bool, Parameter(help="Only say whether the password is the user's; exit status 1 if not.", negative="")
+        bool,
+        Parameter(help="Only say whether the password is the user's; exit status 1 if not.", negative=""),
     ] = False,
     remove: Annotated[bool, Parameter(help="Take the user out of the file.", negative="")] = False,
     list: Annotated[bool, Parameter(help="Print the names in the file.", negative="")] = False,  # noqa: A002

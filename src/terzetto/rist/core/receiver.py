@@ -83,8 +83,11 @@ class Receiver:
         for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, MediaArrival):
                 self._hear_media(arrival, now)
-            else:
-                self._hear_feedback(arrival, now)
+                continue
+            was_alive = self.peer.is_alive
+            self._hear_feedback(arrival, now)
+            if was_alive and not self.peer.is_alive:
+                break  # it said goodbye, and means what it said after it no more
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""

@@ -146,8 +146,11 @@ class Sender:
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
         for arrival in self.translator.decode(runs, now=now):
+            was_alive = self.peer.is_alive
             if isinstance(arrival, FeedbackArrival):
                 self._hear(arrival, now)
+            if was_alive and not self.peer.is_alive:
+                break  # it said goodbye, and means what it said after it no more
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""
