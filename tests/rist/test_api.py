@@ -125,9 +125,9 @@ async def test_the_form_of_requests_can_change_while_it_runs(autojump_clock: Moc
         return len(found)
 
     with use_network(bob):
-        async with tz.open_rist_receiver("rist://@:5000", buffer=0.2) as receiver:
+        async with tz.open_rist_receiver("rist://@:5000?profile=simple", buffer=0.2) as receiver:
             with use_network(alice):
-                async with tz.open_rist_sender("rist://bob:5000", buffer=0.2) as sender:
+                async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.2) as sender:
                     for _ in range(100):
                         await sender.send_packet(b"x")
                         await trio.sleep(0.002)

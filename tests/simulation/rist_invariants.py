@@ -33,6 +33,8 @@ def _check_deadlines(outcome: Outcome, numbers: list[int], patience: float) -> N
 
 def _check_savable(outcome: Outcome, delivered: set[int]) -> None:
     """A packet of which any copy reached the receiver while its buffer still waited for it must be delivered."""
+    if not outcome.media:
+        return
     first_arrival = min((arrival for record in outcome.media for arrival in record.arrivals), default=0)
     earliest_offset = first_arrival - outcome.media_sent_at[_sequence(_first(outcome.media))]
     for record in outcome.media:

@@ -12,10 +12,14 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.net.simulated.trace import PacketRecord
 from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.core.psk_keys import PskKey
 from terzetto.rist.options import RistKnobs
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
+from terzetto.rist.wire.gre import EAPOL, GreHeader
+from terzetto.rist.wire.virtual_ports import PORTS_SIZE, looks_like_report
+from terzetto.rist.wire.vsf import TunnelContent, unwrap
 
-__all__ = ["Outcome", "stream"]
+__all__ = ["Outcome", "media_in_tunnel", "stream"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +44,32 @@ class Outcome:
         return [packet.payload for packet in self.delivered]
 
 
+def media_in_tunnel(records: list[PacketRecord], knobs: RistKnobs) -> list[PacketRecord]:
+    """The RTP packets of Main's datagrams; none where the key is the login's, which nobody can know."""
+    if knobs.get("use_key_as_passphrase"):
+        return []
+    secret = knobs.get("secret")
+    keys: dict[tuple[bytes, bool], PskKey] = {}
+    media = []
+    for record in records:
+        header = GreHeader.decode(record.datagram)
+        plain = record.datagram[header.size :]
+        if header.protocol_type == EAPOL:
+            continue
+        if header.nonce is not None:
+            assert secret is not None
+            assert header.sequence is not None
+            identity = header.nonce, header.wide_key
+            if identity not in keys:
+                keys[identity] = PskKey(secret.encode(), header.nonce, wide=header.wide_key)
+            (plain,) = keys[identity].apply([header.sequence], [plain])
+        content, body = unwrap(header.protocol_type, plain)
+        packet = bytes(body[PORTS_SIZE:])
+        if content is TunnelContent.DATA and not looks_like_report(packet):
+            media.append(record._replace(datagram=packet))
+    return media
+
+
 async def stream(
     seed: int,
     there: LinkConditions,
@@ -51,6 +81,7 @@ async def stream(
     **knobs: Unpack[RistKnobs],
 ) -> Outcome:
     """Send *packets* and collect what arrives; *partition* is seconds after the handshake."""
+    knobs.setdefault("profile", "simple")
     network = SimulatedNetwork(seed)
     alice, bob = network.add_host("alice"), network.add_host("bob")
     network.connect(alice, bob, there, back)
@@ -87,6 +118,8 @@ async def stream(
             nursery.cancel_scope.cancel()
         network.settle()
         media = [record for record in network.trace.packets if record.destination.port == 5000]
+        if knobs.get("profile") == "main":
+            media = media_in_tunnel(media, knobs)
         first_sent: dict[int, int] = {}
         for record in media:
             sequence = int.from_bytes(record.datagram[2:4], "big")

@@ -19,7 +19,7 @@ from terzetto.rist.listener import open_rist_listener
 
 async def send(host: SimulatedHost, name: bytes, count: int) -> None:
     with use_network(host):
-        async with tz.open_rist_sender("rist://studio:5000", buffer=0.2) as sender:
+        async with tz.open_rist_sender("rist://studio:5000?profile=simple", buffer=0.2) as sender:
             for number in range(count):
                 await sender.send_packet(b"%s %d;" % (name, number))
                 await trio.sleep(0.002)
@@ -36,7 +36,7 @@ async def test_each_sender_is_accepted_as_a_flow_of_its_own(autojump_clock: Mock
 
     with use_network(studio):
         async with (
-            open_rist_listener("rist://@:5000", buffer=0.2) as listener,
+            open_rist_listener("rist://@:5000?profile=simple", buffer=0.2) as listener,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(trio.serve_listeners, handle, [listener])
@@ -58,7 +58,7 @@ async def test_strangers_hold_a_bounded_number_of_flows_and_not_for_long(autojum
     studio, mallory = network.add_host("studio"), network.add_host("mallory")
     forge = SimpleTranslator(payload_type=33, nack_type="range")
     with use_network(studio):
-        async with open_rist_listener("rist://@:5000", buffer=0.2, limit=10) as listener:
+        async with open_rist_listener("rist://@:5000?profile=simple", buffer=0.2, limit=10) as listener:
             async with await mallory.open_datagram_endpoint(EndpointOptions()) as endpoint:
                 for flow_id in range(0, 2000, 2):
                     reports = forge.encode_feedback([ReceptionReport(flow_id)])
@@ -80,13 +80,16 @@ async def test_a_listener_does_not_call(autojump_clock: MockClock) -> None:
         use_network(SimulatedNetwork(2).add_host("studio")),
         pytest.raises(tz.InvalidUrl, match="waits to be called"),
     ):
-        async with open_rist_listener("rist://studio:5000"):
+        async with open_rist_listener("rist://studio:5000?profile=simple"):
             pass
 
 
 async def test_closing_a_listener_wakes_who_accepts(autojump_clock: MockClock) -> None:
     with use_network(SimulatedNetwork(2).add_host("studio")):
-        async with open_rist_listener("rist://@:5000") as listener, trio.open_nursery() as nursery:
+        async with (
+            open_rist_listener("rist://@:5000?profile=simple") as listener,
+            trio.open_nursery() as nursery,
+        ):
 
             async def accept() -> None:
                 with pytest.raises(trio.ClosedResourceError):

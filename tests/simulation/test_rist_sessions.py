@@ -73,19 +73,19 @@ async def happened(stream: tz.RistReceiver | tz.RistSender) -> list[type]:
 async def test_a_sender_calls_a_receiver_that_listens(
     autojump_clock: MockClock, world: World, family: str
 ) -> None:
-    any_address = "rist://@:5000" if family == "IPv4" else "rist://@[::]:5000"
+    any_address = "rist://@:5000?profile=simple" if family == "IPv4" else "rist://@[::]:5000?profile=simple"
     host = "bob" if family == "IPv4" else f"[{world.bob.addresses[1]}]"
     async with on(world.bob, any_address, buffer=0.1) as receiver:
         with use_network(world.alice):
-            async with tz.open_rist_sender(f"rist://{host}:5000", buffer=0.1) as sender:
+            async with tz.open_rist_sender(f"rist://{host}:5000?profile=simple", buffer=0.1) as sender:
                 sent = await send_numbers(sender, range(20))
                 assert await receive(receiver, 20) == sent
 
 
 async def test_a_receiver_calls_a_sender_that_listens(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
-        async with tz.open_rist_sender("rist://@:5000", buffer=0.1) as sender:
-            async with on(world.bob, "rist://alice:5000", buffer=0.1) as receiver:
+        async with tz.open_rist_sender("rist://@:5000?profile=simple", buffer=0.1) as sender:
+            async with on(world.bob, "rist://alice:5000?profile=simple", buffer=0.1) as receiver:
                 sent = await send_numbers(sender, range(20))
                 assert await receive(receiver, 20) == sent
 
@@ -98,12 +98,12 @@ async def test_sending_waits_until_a_receiver_answers_so_that_nothing_is_lost(
 
         async def late_receiver() -> None:
             await trio.sleep(3)
-            async with on(world.bob, "rist://@:5000", buffer=0.1) as receiver:
+            async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1) as receiver:
                 arrived.extend(await receive(receiver, 20))
 
         nursery.start_soon(late_receiver)
         with use_network(world.alice):
-            async with tz.open_rist_sender("rist://bob:5000", buffer=0.1) as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.1) as sender:
                 sent = await send_numbers(sender, range(20))
     assert arrived == sent
 
@@ -111,7 +111,7 @@ async def test_sending_waits_until_a_receiver_answers_so_that_nothing_is_lost(
 async def test_a_port_that_nobody_listens_on_is_explained(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
         with pytest.raises(tz.PeerTimedOut, match=r"nobody listens at rist://bob:5000.*start the other end"):
-            async with tz.open_rist_sender("rist://bob:5000", connect_timeout=1.0) as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple", connect_timeout=1.0) as sender:
                 await sender.send_all(b"x")
 
 
@@ -119,13 +119,13 @@ async def test_silence_is_explained(autojump_clock: MockClock, world: World) -> 
     world.network.partition("alice", "bob", 0, 1000)
     with use_network(world.alice):
         with pytest.raises(tz.PeerTimedOut, match="did not answer in 1 s; check that the other end listens"):
-            async with tz.open_rist_sender("rist://bob:5000", connect_timeout=1.0) as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple", connect_timeout=1.0) as sender:
                 await sender.send_all(b"x")
 
 
 async def test_a_receiver_that_nobody_calls_says_so(autojump_clock: MockClock, world: World) -> None:
     with pytest.raises(tz.PeerTimedOut, match=r"nobody called .* in 1 s"):
-        async with on(world.bob, "rist://@:5000", connect_timeout=1.0) as receiver:
+        async with on(world.bob, "rist://@:5000?profile=simple", connect_timeout=1.0) as receiver:
             await receiver.receive_some()
 
 
@@ -143,7 +143,7 @@ async def test_another_protocol_is_named(
         endpoint = await world.alice.open_datagram_endpoint(EndpointOptions())
     async with endpoint:
         with pytest.raises(tz.WrongProtocol, match=says):
-            async with on(world.bob, "rist://@:5000", connect_timeout=1.0) as receiver:
+            async with on(world.bob, "rist://@:5000?profile=simple", connect_timeout=1.0) as receiver:
                 bob = (await world.alice.resolve("bob", 5000))[0]
                 await endpoint.send([Run(bob, [datagram] * 3)])
                 await receiver.receive_some()
@@ -152,11 +152,19 @@ async def test_another_protocol_is_named(
 @pytest.mark.parametrize(
     ("url", "error", "says"),
     [
-        ("rist://nowhere:5000", tz.UnknownHost, "nowhere"),
-        ("rist://bob:5001", tz.InvalidUrl, "port 5001 is odd.*use 5000"),
-        ("rist://bob:5000?bufer=5", tz.InvalidUrl, "did you mean buffer"),
-        ("rist://bob:5000?secret=hidden", tz.InvalidUrl, "secret does not exist in the Simple profile"),
-        ("rist://bob:5000?buffer=99999", tz.InvalidOption, "buffer_m.. is 99.999, must lie between"),
+        ("rist://nowhere:5000?profile=simple", tz.UnknownHost, "nowhere"),
+        ("rist://bob:5001?profile=simple", tz.InvalidUrl, "port 5001 is odd.*use 5000"),
+        ("rist://bob:5000?bufer=5&profile=simple", tz.InvalidUrl, "did you mean buffer"),
+        (
+            "rist://bob:5000?secret=hidden&profile=simple",
+            tz.InvalidUrl,
+            "secret does not exist in the Simple profile",
+        ),
+        (
+            "rist://bob:5000?buffer=99999&profile=simple",
+            tz.InvalidOption,
+            "buffer_m.. is 99.999, must lie between",
+        ),
         ("srt://bob:5000", tz.InvalidUrl, "no rist:// URL"),
     ],
 )
@@ -170,17 +178,17 @@ async def test_the_first_minutes_mistakes_are_explained(
 
 
 async def test_a_taken_port_is_named(autojump_clock: MockClock, world: World) -> None:
-    async with on(world.bob, "rist://@:5000"):
+    async with on(world.bob, "rist://@:5000?profile=simple"):
         with pytest.raises(tz.AddressInUse, match="5000"):
-            async with on(world.bob, "rist://@:5000"):
+            async with on(world.bob, "rist://@:5000?profile=simple"):
                 pass
 
 
 async def test_a_restarted_sender_is_followed(autojump_clock: MockClock, world: World) -> None:
-    async with on(world.bob, "rist://@:5000", buffer=0.1) as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1) as receiver:
         for start in (0, 100):
             with use_network(world.alice):
-                async with tz.open_rist_sender("rist://bob:5000", buffer=0.1) as sender:
+                async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.1) as sender:
                     sent = await send_numbers(sender, range(start, start + 20))
                     assert await receive(receiver, 20) == sent
         kinds = await happened(receiver)
@@ -191,12 +199,14 @@ async def test_a_restarted_sender_is_followed(autojump_clock: MockClock, world: 
 
 async def test_a_restarted_receiver_gets_what_comes_after(autojump_clock: MockClock, world: World) -> None:
     with use_network(world.alice):
-        async with tz.open_rist_sender("rist://bob:5000", buffer=0.1, session_timeout=0.5) as sender:
-            async with on(world.bob, "rist://@:5000", buffer=0.1) as first:
+        async with tz.open_rist_sender(
+            "rist://bob:5000?profile=simple", buffer=0.1, session_timeout=0.5
+        ) as sender:
+            async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1) as first:
                 sent = await send_numbers(sender, range(20))
                 assert await receive(first, 20) == sent
             await trio.sleep(2)
-            async with on(world.bob, "rist://@:5000", buffer=0.1) as second:
+            async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1) as second:
                 await trio.sleep(1)
                 sent = await send_numbers(sender, range(100, 120))
                 assert await receive(second, 20) == sent
@@ -209,9 +219,9 @@ async def test_a_sender_whose_nat_rebinds_loses_nothing(autojump_clock: MockCloc
     home, studio = network.add_host("home", "192.168.1.2"), network.add_host("studio", "203.0.113.1")
     nat = network.add_nat("router", "198.51.100.1")
     nat.shelter(home)
-    async with on(studio, "rist://@:5000", buffer=1.0) as receiver:
+    async with on(studio, "rist://@:5000?profile=simple", buffer=1.0) as receiver:
         with use_network(home):
-            async with tz.open_rist_sender("rist://studio:5000", buffer=1.0) as sender:
+            async with tz.open_rist_sender("rist://studio:5000?profile=simple", buffer=1.0) as sender:
                 sent = await send_numbers(sender, range(200))
                 nat.rebind()
                 sent += await send_numbers(sender, range(200, 600))
@@ -222,9 +232,9 @@ async def test_a_sender_whose_nat_rebinds_loses_nothing(autojump_clock: MockCloc
 async def test_strangers_neither_inject_nor_redirect(autojump_clock: MockClock, world: World) -> None:
     mallory = world.network.add_host("mallory")
     bob = world.bob.addresses[0]
-    async with on(world.bob, "rist://@:5000", buffer=0.2) as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.2) as receiver:
         with use_network(world.alice):
-            async with tz.open_rist_sender("rist://bob:5000", buffer=0.2) as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.2) as sender:
                 sent = await send_numbers(sender, range(20))
                 for port in (5000, 5001):
                     endpoint = await mallory.open_datagram_endpoint(EndpointOptions())
@@ -248,7 +258,7 @@ def test_hostile_bytes_do_not_disturb_a_receiver(media: list[bytes], reports: li
     async def main() -> None:
         network = SimulatedNetwork(5)
         bob, mallory = network.add_host("bob"), network.add_host("mallory")
-        async with on(bob, "rist://@:5000") as receiver:
+        async with on(bob, "rist://@:5000?profile=simple") as receiver:
             async with await mallory.open_datagram_endpoint(EndpointOptions()) as endpoint:
                 await endpoint.send([Run(Address(bob.addresses[0], 5000), media)])
                 await endpoint.send([Run(Address(bob.addresses[0], 5001), reports)])
@@ -261,9 +271,9 @@ def test_hostile_bytes_do_not_disturb_a_receiver(media: list[bytes], reports: li
 async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many(
     autojump_clock: MockClock, world: World
 ) -> None:
-    async with on(world.bob, "rist://@:5000", buffer=0.05, delivery_limit=64) as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.05, delivery_limit=64) as receiver:
         with use_network(world.alice):
-            async with tz.open_rist_sender("rist://bob:5000", buffer=0.05) as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.05) as sender:
                 sent = await send_numbers(sender, range(200))
                 await trio.sleep(0.2)
                 arrived = [packet.payload for packet in await receiver.receive_packets()]
@@ -273,9 +283,11 @@ async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many(
 
 
 async def test_byte_and_packet_views_agree(autojump_clock: MockClock, world: World) -> None:
-    async with on(world.bob, "rist://@:5000", buffer=0.1) as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1) as receiver:
         with use_network(world.alice):
-            async with tz.open_rist_sender("rist://bob:5000", buffer=0.1, payload_size=100) as sender:
+            async with tz.open_rist_sender(
+                "rist://bob:5000?profile=simple", buffer=0.1, payload_size=100
+            ) as sender:
                 await sender.send_all(bytes(range(250)))
                 await trio.sleep(0.5)
                 first = await receiver.receive_packet()
@@ -287,9 +299,9 @@ async def test_byte_and_packet_views_agree(autojump_clock: MockClock, world: Wor
 
 
 async def test_closed_streams_say_closed(autojump_clock: MockClock, world: World) -> None:
-    async with on(world.bob, "rist://@:5000") as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple") as receiver:
         with use_network(world.alice):
-            async with tz.open_rist_sender("rist://bob:5000") as sender:
+            async with tz.open_rist_sender("rist://bob:5000?profile=simple") as sender:
                 await sender.wait_connected()
     with pytest.raises(trio.ClosedResourceError):
         await sender.send_all(b"x")
@@ -298,7 +310,7 @@ async def test_closed_streams_say_closed(autojump_clock: MockClock, world: World
 
 
 async def test_two_readers_at_once_are_refused(autojump_clock: MockClock, world: World) -> None:
-    async with on(world.bob, "rist://@:5000") as receiver:
+    async with on(world.bob, "rist://@:5000?profile=simple") as receiver:
         with pytest.raises(trio.BusyResourceError):
             try:
                 async with trio.open_nursery() as nursery:
@@ -310,7 +322,7 @@ async def test_two_readers_at_once_are_refused(autojump_clock: MockClock, world:
 
 async def test_a_users_exception_leaves_the_block_as_itself(autojump_clock: MockClock, world: World) -> None:
     with pytest.raises(KeyError, match="mine"):
-        async with on(world.bob, "rist://@:5000"):
+        async with on(world.bob, "rist://@:5000?profile=simple"):
             raise KeyError("mine")
 
 
@@ -319,27 +331,27 @@ Call = Callable[[World], Awaitable[None]]
 
 async def _send(world: World) -> None:
     with use_network(world.alice):
-        async with tz.open_rist_sender("rist://bob:5000", buffer=0.1) as sender:
+        async with tz.open_rist_sender("rist://bob:5000?profile=simple", buffer=0.1) as sender:
             await sender.send_all(bytes(5000))
             await sender.send_packet(b"x")
             await sender.wait_send_all_might_not_block()
 
 
 async def _receive(world: World) -> None:
-    async with on(world.bob, "rist://@:6000", buffer=0.1) as receiver:
+    async with on(world.bob, "rist://@:6000?profile=simple", buffer=0.1) as receiver:
         await receiver.receive_some()
 
 
 async def _connect(world: World) -> None:
     with use_network(world.alice):
         async with trio.open_nursery() as nursery:
-            sender = await tz.connect_rist_sender(nursery, "rist://bob:5000")
+            sender = await tz.connect_rist_sender(nursery, "rist://bob:5000?profile=simple")
             await sender.wait_connected()
             await sender.aclose()
 
 
 async def _events(world: World) -> None:
-    async with on(world.bob, "rist://@:6000", buffer=0.1) as receiver:
+    async with on(world.bob, "rist://@:6000?profile=simple", buffer=0.1) as receiver:
         async for _ in receiver.events():
             pass
 
@@ -349,7 +361,7 @@ async def test_cancelled_anywhere_nothing_is_left(
     autojump_clock: MockClock, world: World, call: Call
 ) -> None:
     """Cancel after every number of scheduling steps until the call would have finished by itself."""
-    async with on(world.bob, "rist://@:5000", buffer=0.1):
+    async with on(world.bob, "rist://@:5000?profile=simple", buffer=0.1):
         tasks = trio.lowlevel.current_statistics().tasks_living
         for steps in range(40):
             with trio.CancelScope() as scope:

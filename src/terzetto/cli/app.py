@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "relay": "terzetto.cli.relay:relay",
     "impair": "terzetto.cli.impair:impair",
     "interfaces": "terzetto.cli.interfaces:interfaces",
+    "passwd": "terzetto.cli.passwd:passwd",
 }
 """Name of each command and the function that carries it out; it is imported when it is called for."""
 

@@ -166,7 +166,7 @@ PROTOCOLS: Final[Mapping[str, DemoProtocol]] = {
     "rist": DemoProtocol(
         title="RIST",
         open_ends=_open_rist,
-        profiles={"simple": True},
+        profiles={"main": False, "simple": True},
         default_latency=1.0,
     ),
     "srt": DemoProtocol(

@@ -7,11 +7,11 @@ from typing import Final
 
 import trio
 
-from terzetto.errors import PeerTimedOut, WrongProtocol
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.rist import events
 from terzetto.rist.api import RistReceiver, RistSender, connect_rist_receiver, connect_rist_sender
 from terzetto.rist.events import RistEvent
+from terzetto.rist.runtime import Silence
 from terzetto.rist.url import options_from_url
 from terzetto.url import EndpointUrl
 
@@ -122,7 +122,7 @@ async def _retell(happenings: AsyncGenerator[RistEvent, None], report: Report) -
 
 async def _mind_silence(
     stream: RistSender | RistReceiver,
-    explain: Callable[[float], PeerTimedOut | WrongProtocol],
+    explain: Callable[[float], Silence],
     report: Report,
 ) -> None:
     """Say what is wrong while nobody answers, and go on trying."""
@@ -159,6 +159,25 @@ def _words(event: RistEvent) -> tuple[str, str, bool] | None:
             return "clock_resynchronised", f"the source's clock jumped by {event.by:.3f} s", True
         case events.BufferResized():
             return "buffer_resized", f"the recovery buffer is now {event.seconds * 1000:.0f} ms", False
+        case events.PeerAuthenticated() if event.again:
+            return None
+        case events.PeerAuthenticated():
+            return "peer_authenticated", f"{event.peer} is logged in as {event.username!r}", False
+        case events.AuthenticationRefused():
+            name = f" as {event.username!r}" if event.username else ""
+            return "authentication_refused", f"{event.peer} is not logged in{name}: {event.reason}", True
+        case events.LoginWanted():
+            return "login_wanted", f"{event.peer} wants a login, and no username is set", True
+        case events.PassphraseWrong():
+            return "passphrase_wrong", f"{event.peer} enciphers with another secret", True
+        case events.PassphraseMissing():
+            return "passphrase_missing", f"{event.peer} enciphers, and no secret is set here", True
+        case events.ClearTextRefused():
+            return "clear_text_refused", f"{event.peer} speaks in the clear, and is not listened to", True
+        case events.KeyRotated():
+            return "key_rotated", f"{event.peer} changed its key", False
+        case events.PassphraseChanged():
+            return "passphrase_changed", "what is sent has another passphrase from now on", False
         case events.NetworkTrouble():
             return "network_trouble", event.text, True
     return None

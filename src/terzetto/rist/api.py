@@ -15,17 +15,19 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import InvalidOption, PeerTimedOut, WrongProtocol
+from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.events import RistEvent, RistPacket
+from terzetto.rist.events import OutOfBandReceived, RistEvent, RistPacket
 from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
 from terzetto.rist.plan import prepare
-from terzetto.rist.runtime import Runtime, start_session
+from terzetto.rist.runtime import Runtime, Silence, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
+from terzetto.rist.tunnel_controls import Authorize
+from terzetto.rist.wire.gre import IPV4
 
 __all__ = [
     "RistReceiver",
@@ -71,7 +73,7 @@ class RistSender(trio.abc.SendStream):
         """Whether a receiver answers."""
         return self._core.peer.is_connected
 
-    def explain_silence(self, waited: float) -> PeerTimedOut | WrongProtocol:
+    def explain_silence(self, waited: float) -> Silence:
         """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
         return self._runtime.explain_silence(waited)
 
@@ -143,6 +145,30 @@ class RistSender(trio.abc.SendStream):
         finally:
             self._runtime.close()
 
+    async def send_oob(self, data: bytes | memoryview, ether_type: int = IPV4) -> bool:
+        """Send *data* beside the stream, once and unrepeated; False when nobody is there to send it to.
+
+        Whole IPv4 packets, the default, are what libRIST takes; see `terzetto.rist.wire.oob.Ipv4Packet`.
+        """
+        self._runtime.check_open()
+        sent = self._runtime.controls.send_oob(bytes(data), ether_type)
+        await self._session.wait_writable()
+        await trio.lowlevel.checkpoint()
+        return sent
+
+    async def receive_oob(self) -> OutOfBandReceived:
+        """The next data that the peer sent beside the stream."""
+        return await self._runtime.controls.receive_oob()
+
+    def change_passphrase(self, secret: str) -> None:
+        """Use another secret, without a gap in the media.
+
+        Call it at the receiver first, which is then ready for both, and at the sender afterwards; after a login
+        of libRIST 0.2.8 or later, or of ours, the sender tells its receiver by itself.
+        """
+        self._runtime.check_open()
+        self._runtime.controls.change_passphrase(secret)
+
     def statistics(self) -> RistSenderStatistics:
         """A snapshot of the counters."""
         return sender_statistics(
@@ -200,7 +226,7 @@ class RistReceiver(trio.abc.ReceiveStream):
         """Whether a sender is there."""
         return self._core.peer.is_connected
 
-    def explain_silence(self, waited: float) -> PeerTimedOut | WrongProtocol:
+    def explain_silence(self, waited: float) -> Silence:
         """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
         return self._runtime.explain_silence(waited)
 
@@ -270,6 +296,30 @@ class RistReceiver(trio.abc.ReceiveStream):
         self._runtime.close()
         await trio.lowlevel.checkpoint()
 
+    async def send_oob(self, data: bytes | memoryview, ether_type: int = IPV4) -> bool:
+        """Send *data* beside the stream, once and unrepeated; False when nobody is there to send it to.
+
+        Whole IPv4 packets, the default, are what libRIST takes; see `terzetto.rist.wire.oob.Ipv4Packet`.
+        """
+        self._runtime.check_open()
+        sent = self._runtime.controls.send_oob(bytes(data), ether_type)
+        await self._session.wait_writable()
+        await trio.lowlevel.checkpoint()
+        return sent
+
+    async def receive_oob(self) -> OutOfBandReceived:
+        """The next data that the peer sent beside the stream."""
+        return await self._runtime.controls.receive_oob()
+
+    def change_passphrase(self, secret: str) -> None:
+        """Use another secret, without a gap in the media.
+
+        Call it at the receiver first, which is then ready for both, and at the sender afterwards; after a login
+        of libRIST 0.2.8 or later, or of ours, the sender tells its receiver by itself.
+        """
+        self._runtime.check_open()
+        self._runtime.controls.change_passphrase(secret)
+
     def statistics(self) -> RistReceiverStatistics:
         """A snapshot of the counters."""
         return receiver_statistics(self._core, now=current_micros(), shed=self._queue.shed)
@@ -291,51 +341,77 @@ class RistReceiver(trio.abc.ReceiveStream):
 
 
 async def connect_rist_sender(
-    nursery: trio.Nursery, url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    options: RistOptions | None = None,
+    authorize: Authorize | None = None,
+    **knobs: Unpack[RistKnobs],
 ) -> RistSender:
     """Open a sender whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_sender`."""
-    plan = await prepare(url, options, knobs, sends=True)
+    plan = await prepare(url, options, knobs, sends=True, authorize=authorize is not None)
     endpoints = await plan.open_endpoints()
     return RistSender(
-        await start_session(nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None)
+        await start_session(
+            nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None, authorize=authorize
+        )
     )
 
 
 async def connect_rist_receiver(
-    nursery: trio.Nursery, url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    options: RistOptions | None = None,
+    authorize: Authorize | None = None,
+    **knobs: Unpack[RistKnobs],
 ) -> RistReceiver:
     """Open a receiver whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_receiver`."""
-    plan = await prepare(url, options, knobs)
+    plan = await prepare(url, options, knobs, authorize=authorize is not None)
     queue = PacketQueue[RistPacket](plan.options.delivery_limit)
     endpoints = await plan.open_endpoints()
     runtime = await start_session(
-        nursery, plan, plan.make_receiver(), endpoints, media_tick=plan.options.effective_tick, queue=queue
+        nursery,
+        plan,
+        plan.make_receiver(),
+        endpoints,
+        media_tick=plan.options.effective_tick,
+        queue=queue,
+        authorize=authorize,
     )
     return RistReceiver(runtime, queue)
 
 
 @asynccontextmanager
 async def open_rist_sender(
-    url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+    url: str,
+    *,
+    options: RistOptions | None = None,
+    authorize: Authorize | None = None,
+    **knobs: Unpack[RistKnobs],
 ) -> AsyncIterator[RistSender]:
     """Send media to a RIST receiver.
 
     ``rist://host:port`` calls a receiver, ``rist://@host:port`` (or ``rist://@:port``) waits for one to call. The
     URL's query, *options* and the keywords name the same knobs (`RistOptions`); a keyword beats the query, the
-    query beats *options*.
+    query beats *options*. *authorize* is asked about every peer that calls (`terzetto.rist.tunnel_controls.Authorize`).
 
     Leaving the block normally stays until the receiver can no longer ask for repeats; leaving it by an exception
     closes at once.
     """
     async with open_session_nursery() as nursery:
-        sender = await connect_rist_sender(nursery, url, options=options, **knobs)
+        sender = await connect_rist_sender(nursery, url, options=options, authorize=authorize, **knobs)
         yield sender
         await sender.aclose()
 
 
 @asynccontextmanager
 async def open_rist_receiver(
-    url: str, *, options: RistOptions | None = None, **knobs: Unpack[RistKnobs]
+    url: str,
+    *,
+    options: RistOptions | None = None,
+    authorize: Authorize | None = None,
+    **knobs: Unpack[RistKnobs],
 ) -> AsyncIterator[RistReceiver]:
     """Receive media from a RIST sender.
 
@@ -343,6 +419,6 @@ async def open_rist_receiver(
     listens. For the URL's query, *options* and keywords see `open_rist_sender`.
     """
     async with open_session_nursery() as nursery:
-        receiver = await connect_rist_receiver(nursery, url, options=options, **knobs)
+        receiver = await connect_rist_receiver(nursery, url, options=options, authorize=authorize, **knobs)
         yield receiver
         await receiver.aclose()

@@ -9,13 +9,23 @@ import attrs
 from terzetto.primitives.datagrams import Address
 
 __all__ = [
+    "AuthenticationRefused",
+    "AuthorizationWanted",
     "BufferResized",
+    "ClearTextRefused",
     "ClockResynchronised",
     "FlowEnded",
     "FlowRestarted",
     "FlowStarted",
+    "KeyRotated",
+    "LoginWanted",
     "NetworkTrouble",
+    "OutOfBandReceived",
     "PacketsReady",
+    "PassphraseChanged",
+    "PassphraseMissing",
+    "PassphraseWrong",
+    "PeerAuthenticated",
     "PeerConnected",
     "PeerLost",
     "PeerMoved",
@@ -124,14 +134,104 @@ class NetworkTrouble:
     text: str
 
 
+@attrs.frozen
+class PeerAuthenticated:
+    """A peer proved who it is (and we to it); media may flow. *again* at a re-authentication."""
+
+    peer: Address
+    username: str
+    again: bool = False
+
+
+@attrs.frozen
+class AuthenticationRefused:
+    """A login failed, or what it gave was taken back; *final* where nothing will be tried for a while."""
+
+    peer: Address
+    username: str
+    reason: str
+    final: bool = False
+
+
+@attrs.frozen
+class AuthorizationWanted:
+    """A peer waits for the application's word (internal to the session: the ``authorize`` hook answers)."""
+
+    peer: Address
+    username: str
+
+
+@attrs.frozen
+class LoginWanted:
+    """The peer asks for a name and a password, and we were given none."""
+
+    peer: Address
+
+
+@attrs.frozen
+class PassphraseWrong:
+    """The peer enciphers with another secret than ours; nothing of it is let out."""
+
+    peer: Address
+
+
+@attrs.frozen
+class PassphraseMissing:
+    """The peer enciphers, and we have no secret at all."""
+
+    peer: Address
+
+
+@attrs.frozen
+class ClearTextRefused:
+    """We have a secret, and the peer speaks in the clear; it is not listened to."""
+
+    peer: Address
+
+
+@attrs.frozen
+class KeyRotated:
+    """The peer enciphers under a new nonce, which proved right."""
+
+    peer: Address
+
+
+@attrs.frozen
+class PassphraseChanged:
+    """What we send is enciphered with a new passphrase from now on.
+
+    With *confirmed* the peer said that it has it; without a login nobody can say so.
+    """
+
+    confirmed: bool
+
+
+@attrs.frozen
+class OutOfBandReceived:
+    """Data beside the stream (internal to the session: ``receive_oob`` hands it out)."""
+
+    ether_type: int
+    data: bytes
+
+
 RistEvent: TypeAlias = (
-    BufferResized
+    AuthenticationRefused
+    | AuthorizationWanted
+    | BufferResized
+    | ClearTextRefused
     | ClockResynchronised
     | FlowEnded
     | FlowRestarted
     | FlowStarted
+    | KeyRotated
+    | LoginWanted
     | NetworkTrouble
+    | OutOfBandReceived
     | PacketsReady
+    | PassphraseChanged
+    | PassphraseMissing
+    | PassphraseWrong
+    | PeerAuthenticated
     | PeerConnected
     | PeerLost
     | PeerMoved

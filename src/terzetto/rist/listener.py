@@ -1,6 +1,7 @@
 """Many flows on one port: a listener that accepts each sender's flow as a receiver of its own.
 
-In the Simple profile the flow's number (SSRC) tells senders apart, on the media port and on the report port alike.
+In the Simple profile the flow's number (SSRC) tells senders apart, on the media port and on the report port alike; in
+the Main profile it is their address.
 Each flow is a session with virtual endpoints on the shared sockets; strangers are bounded in number, and whoever
 never sends media is let go when its session times out.
 """
@@ -15,7 +16,7 @@ from typing import Final, Unpack
 import trio
 
 from terzetto.driver.delivery import EventHub, PacketQueue
-from terzetto.driver.mux import DatagramMux, by_datagram
+from terzetto.driver.mux import DatagramMux, Route, by_datagram, by_peer
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidUrl
 from terzetto.net.endpoint import DatagramEndpoint, Run
@@ -27,6 +28,7 @@ from terzetto.rist.events import FlowStarted, PeerLost, RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.plan import Plan, prepare
 from terzetto.rist.runtime import Runtime
+from terzetto.rist.tunnel_controls import Authorize
 
 __all__ = ["MAX_FLOWS", "RistListener", "open_rist_listener"]
 
@@ -37,6 +39,9 @@ _MEDIA_SSRC: Final = Struct("!8xI")
 _REPORT_SSRC: Final = Struct("!4xI")
 _FLOW_MASK: Final = 0xFFFF_FFFE
 
+# A login takes a handful of round trips, and may be asked about by the application.
+_LOGIN_PATIENCE: Final = 15.0
+
 
 class RistListener(trio.abc.Listener[RistReceiver]):
     """Accepts flows one by one; works with `trio.serve_listeners`.
@@ -46,8 +51,14 @@ class RistListener(trio.abc.Listener[RistReceiver]):
     """
 
     def __init__(
-        self, plan: Plan, endpoints: list[DatagramEndpoint], nursery: trio.Nursery, limit: int
+        self,
+        plan: Plan,
+        endpoints: list[DatagramEndpoint],
+        nursery: trio.Nursery,
+        limit: int,
+        authorize: Authorize | None = None,
     ) -> None:
+        self.authorize = authorize
         self._plan = plan
         self._nursery = nursery
         self._endpoints = endpoints
@@ -56,7 +67,9 @@ class RistListener(trio.abc.Listener[RistReceiver]):
         self._accepted, self._to_accept = trio.open_memory_channel[RistReceiver](limit)
         self._closed = False
         self.events_hub: EventHub[RistEvent] = EventHub()
-        routes = [by_datagram(_flow_of(_MEDIA_SSRC)), by_datagram(_flow_of(_REPORT_SSRC))]
+        routes: list[Route] = [by_peer]
+        if plan.options.profile == "simple":
+            routes = [by_datagram(_flow_of(_MEDIA_SSRC)), by_datagram(_flow_of(_REPORT_SSRC))]
         self.muxes = [
             DatagramMux(
                 endpoint,
@@ -111,6 +124,11 @@ class RistListener(trio.abc.Listener[RistReceiver]):
         flow = self._flows[key] = _Flow(self, key, self._plan)
         self._nursery.start_soon(flow.run)
 
+    @property
+    def has_logins(self) -> bool:
+        """Whether peers have to log in, or wait for the application's word."""
+        return self._plan.credentials is not None or self.authorize is not None
+
     def forget(self, key: Hashable) -> None:
         """A flow has ended."""
         self._flows.pop(key, None)
@@ -128,7 +146,14 @@ class _Flow:
         self._key = key
         self._queue = PacketQueue[RistPacket](plan.options.delivery_limit)
         endpoints = [mux.open(key) for mux in listener.muxes]
-        self.runtime = Runtime(plan.make_receiver(), endpoints, plan, media_tick=0.0, queue=self._queue)
+        self.runtime = Runtime(
+            plan.make_receiver(),
+            endpoints,
+            plan,
+            media_tick=0.0,
+            queue=self._queue,
+            authorize=listener.authorize,
+        )
         self._started = False
         self._over = trio.Event()
 
@@ -137,7 +162,7 @@ class _Flow:
         self.runtime.on_event = self._hear
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.runtime.session.run)
+                nursery.start_soon(self.runtime.run)
                 nursery.start_soon(self._expire_silently)
                 await self._over.wait()
                 await self._let_the_rest_out()
@@ -157,7 +182,10 @@ class _Flow:
 
     async def _expire_silently(self) -> None:
         """Whoever opened a session and sends no media does not keep it."""
-        await trio.sleep(self.runtime.options.session_timeout)
+        patience = self.runtime.options.session_timeout
+        if self._listener.has_logins:
+            patience = max(patience, _LOGIN_PATIENCE)
+        await trio.sleep(patience)
         if not self._started:
             self._over.set()
 
@@ -180,19 +208,25 @@ def _flow_of(where: Struct) -> Callable[[Run, Buffer], Hashable]:
 
 @asynccontextmanager
 async def open_rist_listener(
-    url: str, *, options: RistOptions | None = None, limit: int = MAX_FLOWS, **knobs: Unpack[RistKnobs]
+    url: str,
+    *,
+    options: RistOptions | None = None,
+    limit: int = MAX_FLOWS,
+    authorize: Authorize | None = None,
+    **knobs: Unpack[RistKnobs],
 ) -> AsyncIterator[RistListener]:
     """Listen for RIST senders at ``rist://@:port`` and accept each flow as a receiver of its own.
 
-    At most *limit* flows hold state at a time. For the knobs see `RistOptions`.
+    At most *limit* flows hold state at a time. *authorize* is asked about every peer that calls. For the knobs see
+    `RistOptions`.
     """
-    plan = await prepare(url, options, knobs)
+    plan = await prepare(url, options, knobs, authorize=authorize is not None)
     if plan.remote is not None:
         raise InvalidUrl(
             f"{plan.url} calls, and a listener waits to be called", hint="write rist://@host:port"
         )
     async with open_session_nursery() as nursery:
-        listener = RistListener(plan, await plan.open_endpoints(), nursery, limit)
+        listener = RistListener(plan, await plan.open_endpoints(), nursery, limit, authorize)
         try:
             for mux in listener.muxes:
                 await nursery.start(mux.run)

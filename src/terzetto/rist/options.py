@@ -15,10 +15,12 @@ import attrs
 
 from terzetto.errors import InvalidOption
 
-__all__ = ["CongestionControl", "NackType", "Profile", "RistKnobs", "RistOptions", "TimingMode"]
+__all__ = ["CongestionControl", "NackType", "Profile", "RistKnobs", "RistOptions", "SrpCompat", "TimingMode"]
 
 Profile: TypeAlias = Literal["simple", "main", "advanced"]
 NackType: TypeAlias = Literal["range", "bitmask"]
+
+SrpCompat: TypeAlias = Literal["auto", "padded", "unpadded", "zero-state", "legacy"]
 
 
 class TimingMode(IntEnum):
@@ -119,6 +121,13 @@ def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: objec
         )
 
 
+def _even(_instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if value & 1:
+        raise InvalidOption(
+            f"{attribute.name} is {value}, must be even", hint="its reports take the odd one above"
+        )
+
+
 # libRIST keeps names in 128-byte strings and cuts longer ones off.
 MAX_CNAME: Final = 127
 
@@ -127,6 +136,8 @@ DEFAULT_REORDER_BUFFER: Final = 0.015
 
 # What comes out in one go after 16 ms is 30 packets at 20 Mbit/s: a burst that every decoder's buffer takes.
 _LONGEST_TICK: Final = 0.016
+# What libRIST's buffers hold.
+MAX_SECRET: Final = 127
 
 # The one that fits the usual MTU as seven MPEG-TS packets.
 DEFAULT_PAYLOAD_SIZE: Final = 1316
@@ -142,7 +153,7 @@ class RistOptions:
     A combination that cannot work is refused at construction with `terzetto.errors.InvalidOption`.
     """
 
-    profile: Profile = attrs.field(default="simple", validator=_one_of("simple", "main", "advanced"))
+    profile: Profile = attrs.field(default="main", validator=_one_of("simple", "main", "advanced"))
     """Which of the RIST profiles to speak."""
 
     buffer_min: float = attrs.field(default=1.0, validator=_within(0.0, 30.0, "seconds"))
@@ -179,6 +190,33 @@ class RistOptions:
     """There is no return channel: send no reports, keep no history, ask for nothing."""
     fast_start: bool = attrs.field(default=False, validator=_is_switch)
     """Send media at once instead of waiting until the receiver has answered."""
+
+    secret: str | None = attrs.field(default=None, repr=False)
+    """Passphrase that both ends share; with one nothing is ever sent or taken in the clear. Main only."""
+    aes_type: int | None = attrs.field(default=None, validator=attrs.validators.optional(_one_of(128, 256)))
+    """Bits of the key of what we send; None is 256. What a peer sends says for itself which it has."""
+    key_rotation: int = attrs.field(default=0, validator=_within(0, 0xFFFF_FFFF, "packets"))
+    """Change the key of what we send after so many packets; 0 as seldom as is safe."""
+    username: str | None = None
+    """A caller logs in with this name; a listener lets this one user in."""
+    password: str | None = attrs.field(default=None, repr=False)
+    """The password of ``username``."""
+    users: str | None = None
+    """A listener lets the users of this file in; ``terzetto passwd`` and libRIST's ristsrppasswd write it."""
+    srp_compat: SrpCompat = attrs.field(
+        default="auto", validator=_one_of("auto", "padded", "unpadded", "zero-state", "legacy")
+    )
+    """Which dialect of the login to speak, where it shall not be found out."""
+    use_key_as_passphrase: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """Encipher with the key of the login instead of a secret; peers from libRIST 0.2.8 on have that."""
+    virt_dst_port: int = attrs.field(default=1968, validator=[_within(2, 65534), _even])
+    """Virtual port that media goes to within the tunnel."""
+    virt_src_port: int = attrs.field(default=0x8001, validator=_within(1, 65535))
+    """Virtual port that our media comes from within the tunnel."""
+    null_packet_deletion: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    """Leave the null packets of MPEG-TS out of what we send; every receiver restores them."""
+    mtu: int = attrs.field(default=1500, validator=_within(576, 65535, "bytes"))
+    """The longest IP packet of the path; Main refuses payloads that would exceed it."""
 
     cname: str = attrs.field(default="terzetto", validator=_cname_fits)
     """The name we give ourselves in reports."""
@@ -260,6 +298,34 @@ class RistOptions:
                 f"local_port is {self.local_port}, must be even in the Simple profile",
                 hint=f"media takes the even port and reports the odd one above: use {self.local_port - 1}",
             )
+        self._check_security()
+
+    def _check_security(self) -> None:
+        wanted = [
+            name for name in ("secret", "username", "password", "users") if getattr(self, name) is not None
+        ]
+        wanted += ["use_key_as_passphrase"] if self.use_key_as_passphrase else []
+        if wanted and self.profile == "simple":
+            raise InvalidOption(
+                f"{wanted[0]} does not exist in the Simple profile",
+                hint="use profile=main: Simple neither encrypts nor authenticates",
+            )
+        if self.secret is not None and not 0 < len(self.secret.encode()) <= MAX_SECRET:
+            raise InvalidOption(f"secret has {len(self.secret.encode())} bytes, must have 1 to {MAX_SECRET}")
+        if self.aes_type is not None and self.secret is None and not self.use_key_as_passphrase:
+            raise InvalidOption("aes_type is set and secret is not", hint="set secret at both ends")
+        if (self.username is None) != (self.password is None):
+            raise InvalidOption("username and password go together, and one of them is missing")
+        if self.users is not None and self.username is not None:
+            raise InvalidOption(
+                "users and username are both set", hint="a file of users for a listener, a name for a caller"
+            )
+        if self.use_key_as_passphrase and self.secret is not None:
+            raise InvalidOption("use_key_as_passphrase and secret are both set, and only one can be the key")
+        if self.use_key_as_passphrase and self.users is None and self.username is None:
+            raise InvalidOption("use_key_as_passphrase needs a login", hint="set username or users")
+        if self.one_way and (self.users is not None or self.username is not None):
+            raise InvalidOption("one_way leaves no way to log in", hint="use a secret instead")
 
 
 class RistKnobs(TypedDict, total=False):
@@ -283,6 +349,18 @@ class RistKnobs(TypedDict, total=False):
     nack_type: NackType
     one_way: bool
     fast_start: bool
+    secret: str | None
+    aes_type: int | None
+    key_rotation: int
+    username: str | None
+    password: str | None
+    users: str | None
+    srp_compat: SrpCompat
+    use_key_as_passphrase: bool
+    virt_dst_port: int
+    virt_src_port: int
+    null_packet_deletion: bool
+    mtu: int
     cname: str
     session_timeout: float
     connect_timeout: float | None

@@ -10,14 +10,17 @@ from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network, current_network
 from terzetto.net.ports import open_port_pair
 from terzetto.primitives.datagrams import Address
-from terzetto.primitives.time import Micros
+from terzetto.primitives.time import Micros, micros
+from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.simple import SimpleTranslator
+from terzetto.rist.core.tunnel_settings import Credentials, TunnelSettings
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.url import options_from_url
+from terzetto.rist.users import credentials_of
 from terzetto.url import EndpointUrl, parse_url
 
 __all__ = ["Plan", "prepare"]
@@ -35,34 +38,65 @@ class Plan:
     remote: Address | None
     """Whom to call, None to listen."""
     wall_clock_offset: Micros
+    credentials: Credentials | None = None
+    """How to log in, or to let others in; shared by all who call."""
+    authorize: bool = False
+    """Whether the application is asked about every peer."""
 
     async def open_endpoints(self) -> list[DatagramEndpoint]:
         """The endpoints of the profile, media first."""
         options = self.options
-        return list(
-            await open_port_pair(
-                self.network,
-                EndpointOptions(
-                    local=self.local,
-                    family=self.family,
-                    interface=options.interface,
-                    ttl=options.ttl,
-                    tos=options.tos,
-                    sources=(options.source,) if options.source else (),
-                ),
-            )
+        wanted = EndpointOptions(
+            local=self.local,
+            family=self.family,
+            interface=options.interface,
+            ttl=options.ttl,
+            tos=options.tos,
+            sources=(options.source,) if options.source else (),
+        )
+        if options.profile == "simple":
+            return list(await open_port_pair(self.network, wanted))
+        return [await self.network.open_datagram_endpoint(wanted)]
+
+    def make_translator(self, *, is_media_sender: bool) -> Translator:
+        """The dialect of the profile."""
+        options = self.options
+        if options.profile == "simple":
+            return SimpleTranslator(payload_type=options.rtp_ptype, nack_type=options.nack_type)
+        return MainTranslator(
+            self.tunnel_settings(is_media_sender=is_media_sender),
+            payload_type=options.rtp_ptype,
+            nack_type=options.nack_type,
+            entropy=self.network.entropy,
+            remote=self.remote,
         )
 
-    def make_translator(self) -> Translator:
-        """The dialect of the profile."""
-        return SimpleTranslator(payload_type=self.options.rtp_ptype, nack_type=self.options.nack_type)
+    def tunnel_settings(self, *, is_media_sender: bool) -> TunnelSettings:
+        """What an end of the tunnel has to know."""
+        options = self.options
+        return TunnelSettings(
+            is_caller=self.remote is not None,
+            is_media_sender=is_media_sender,
+            secret=None if options.secret is None else options.secret.encode(),
+            key_size=128 if options.aes_type == 128 else 256,
+            rotation=options.key_rotation,
+            session_keys=options.use_key_as_passphrase,
+            credentials=self.credentials,
+            authorize=self.authorize,
+            media_port=options.virt_dst_port,
+            source_port=options.virt_src_port,
+            delete_null_packets=options.null_packet_deletion,
+            mtu=options.mtu,
+            family=self.family,
+            longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
+        )
 
     def make_sender(self) -> Sender:
         """A sending core that begins now."""
         chosen = self.options.flow_id
         flow_id = int.from_bytes(self.network.entropy(4), "big") & ~1 if chosen is None else chosen
         return Sender(
-            self.make_translator(),
+            self.make_translator(is_media_sender=True),
             Settings.of(self.options),
             flow_id=flow_id,
             now=current_micros(),
@@ -74,7 +108,7 @@ class Plan:
     def make_receiver(self) -> Receiver:
         """A receiving core that begins now."""
         return Receiver(
-            self.make_translator(),
+            self.make_translator(is_media_sender=False),
             Settings.of(self.options),
             now=current_micros(),
             wall_clock_offset=self.wall_clock_offset,
@@ -83,23 +117,29 @@ class Plan:
         )
 
 
-async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs, *, sends: bool = False) -> Plan:
-    """Read the URL, check the options, look up the host; *sends* says which way the media is to go."""
+async def prepare(
+    url: str,
+    options: RistOptions | None,
+    knobs: RistKnobs,
+    *,
+    sends: bool = False,
+    authorize: bool = False,
+) -> Plan:
+    """Read the URL, check the options, look up the host, read the users; *sends* is the media's direction."""
     parsed = parse_url(url)
     if parsed.scheme != "rist":
         raise InvalidUrl(
             f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen"
         )
     chosen = options_from_url(parsed, options, knobs)
-    if chosen.profile != "simple":
-        raise UnsupportedOperation(
-            f"the {chosen.profile} profile is not there yet", hint="use profile=simple"
-        )
+    if chosen.profile == "advanced":
+        raise UnsupportedOperation("the advanced profile is not there yet", hint="use profile=main")
     port = parsed.port or 0
-    if port % 2:
+    if chosen.profile == "simple" and port % 2:
         raise InvalidUrl(
             f"port {port} is odd",
-            hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}",
+            hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}, "
+            "or profile=main",
         )
     if chosen.one_way and parsed.listen is sends:
         raise InvalidOption(
@@ -117,7 +157,13 @@ async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs, *, se
         remote = (await network.resolve(parsed.host, port))[0]
         local = Address("", chosen.local_port)
         family = 6 if remote.is_ipv6 else 4
-    return Plan(
+    if authorize and remote is not None:
+        raise InvalidOption(
+            "authorize is for a listener, and this end calls", hint="it is asked about who calls"
+        )
+    if authorize and chosen.profile == "simple":
+        raise InvalidOption("authorize does not exist in the Simple profile", hint="use profile=main")
+    plan = Plan(
         url=parsed,
         options=chosen,
         network=network,
@@ -125,4 +171,20 @@ async def prepare(url: str, options: RistOptions | None, knobs: RistKnobs, *, se
         family=family,
         remote=remote,
         wall_clock_offset=network.wall_clock_offset(),
+        credentials=await credentials_of(chosen, is_caller=remote is not None, entropy=network.entropy),
+        authorize=authorize,
     )
+    _check_mtu(plan)
+    return plan
+
+
+def _check_mtu(plan: Plan) -> None:
+    """A payload that never fits is better refused before a socket is opened."""
+    if plan.options.profile == "simple":
+        return
+    limit = plan.tunnel_settings(is_media_sender=True).longest_payload
+    if plan.options.payload_size > limit:
+        raise InvalidOption(
+            f"payload_size is {plan.options.payload_size}, must be at most {limit} bytes",
+            hint=f"with the headers of the Main profile more does not fit into mtu={plan.options.mtu}",
+        )

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import trio
 
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
-from terzetto.errors import PeerTimedOut, WrongProtocol
+from terzetto.errors import AuthenticationFailed, PeerTimedOut, WrongProtocol
 from terzetto.net.endpoint import DatagramEndpoint, Trouble
 from terzetto.primitives.datagrams import Address
+from terzetto.rist import events
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
 from terzetto.rist.plan import Plan
+from terzetto.rist.tunnel_controls import Authorize, TunnelControls
 
-__all__ = ["Runtime", "start_session"]
+__all__ = ["Runtime", "Silence", "start_session"]
+
+Silence: TypeAlias = PeerTimedOut | WrongProtocol | AuthenticationFailed
+"""What may be the matter with a peer that never answered."""
 
 CoreT = TypeVar("CoreT", bound=Sender | Receiver)
+
+_EXPLANATIONS: Final = (
+    events.AuthenticationRefused,
+    events.ClearTextRefused,
+    events.LoginWanted,
+    events.PassphraseMissing,
+    events.PassphraseWrong,
+)
 
 
 class Runtime(Generic[CoreT]):
@@ -33,6 +46,7 @@ class Runtime(Generic[CoreT]):
         *,
         media_tick: float,
         queue: PacketQueue[RistPacket] | None,
+        authorize: Authorize | None = None,
     ) -> None:
         self.core = core
         self.options = plan.options
@@ -42,6 +56,8 @@ class Runtime(Generic[CoreT]):
         self._endpoints = endpoints
         self._connected = trio.Event()
         self._troubles: dict[str, Trouble] = {}
+        self._explanation: RistEvent | None = None
+        """The last that went wrong with keys or logins."""
         self.is_closed = False
         self.on_event: Callable[[RistEvent], None] = _nobody
         """Hears every event at once, before those who listen to `events`."""
@@ -54,6 +70,22 @@ class Runtime(Generic[CoreT]):
             complain=self._complain,
             patience=2 * plan.options.effective_tick,
         )
+        self.controls = TunnelControls(core.translator, drain=self._drain, authorize=authorize)
+        self._asks = authorize is not None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the session, and ask the application where it wants to be asked."""
+        if not self._asks:
+            await self.session.run(task_status=task_status)
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.controls.answer_questions)
+            await self.session.run(task_status=task_status)
+            nursery.cancel_scope.cancel()
+
+    def _drain(self) -> None:
+        if not self.is_closed:
+            self.session.drain()
 
     @property
     def local_address(self) -> Address:
@@ -77,6 +109,11 @@ class Runtime(Generic[CoreT]):
             raise trio.ClosedResourceError
         raise self.explain_silence(timeout or 0.0)
 
+    def check_open(self) -> None:
+        """Raise `trio.ClosedResourceError` when closed."""
+        if self.is_closed:
+            raise trio.ClosedResourceError
+
     def close(self) -> None:
         """End the session, and drop what was not read."""
         self.is_closed = True
@@ -88,6 +125,7 @@ class Runtime(Generic[CoreT]):
         """End the session's tasks, close its sockets, end its events; what was received can still be read."""
         self.is_stopped = True
         self.session.stop()
+        self.controls.close()
         self.events.close()
         self._connected.set()
 
@@ -99,6 +137,10 @@ class Runtime(Generic[CoreT]):
                 continue
             if type(event) is PeerConnected:
                 self._connected.set()
+            elif self.controls.hear(event):
+                continue
+            elif type(event) in _EXPLANATIONS:
+                self._explanation = event
             self.on_event(event)
             self.events.publish(event)
 
@@ -107,13 +149,18 @@ class Runtime(Generic[CoreT]):
             self.events.publish(NetworkTrouble(trouble.peer, trouble.kind, trouble.text))
         self._troubles[trouble.kind] = trouble
 
-    def explain_silence(self, timeout: float) -> PeerTimedOut | WrongProtocol:
+    def explain_silence(self, timeout: float) -> Silence:
         """The most helpful thing to say about a peer that never answered."""
         target = self._plan.url
+        if self._explanation is not None:
+            return _refusal(self._explanation)
         heard = [
-            reason for reason in self.core.translator.dropped if "RIST Main" in reason or "not RIST" in reason
+            reason
+            for reason in self.core.translator.dropped
+            if any(
+                name in reason for name in ("RIST Main", "RIST Simple", "RIST Advanced", "not RIST", "SRT")
+            )
         ]
-        heard += [reason for reason in self.core.translator.dropped if "SRT" in reason]
         if heard:
             return WrongProtocol(
                 f"no RIST session with {target} in {timeout:g} s, but something else was heard: {heard[0]}",
@@ -122,7 +169,12 @@ class Runtime(Generic[CoreT]):
         if "refused" in self._troubles:
             return PeerTimedOut(
                 f"nobody listens at {target}: the host says the port is closed",
-                hint="start the other end first, and mind that RIST Simple needs an even port and the one above it",
+                hint="start the other end first"
+                + (
+                    ", and mind that RIST Simple needs an even port and the one above it"
+                    if self.options.profile == "simple"
+                    else ""
+                ),
             )
         if self._troubles:
             trouble = next(iter(self._troubles.values()))
@@ -148,16 +200,44 @@ async def start_session(
     *,
     media_tick: float,
     queue: PacketQueue[RistPacket] | None,
+    authorize: Authorize | None = None,
 ) -> Runtime[CoreT]:
     """Start a session in *nursery*; the endpoints are its own from here on, whatever happens."""
     try:
-        runtime = Runtime(core, endpoints, plan, media_tick=media_tick, queue=queue)
-        await nursery.start(runtime.session.run)
+        runtime = Runtime(core, endpoints, plan, media_tick=media_tick, queue=queue, authorize=authorize)
+        await nursery.start(runtime.run)
     except BaseException:
         for endpoint in endpoints:
             endpoint.close()
         raise
     return runtime
+
+
+def _refusal(event: RistEvent) -> AuthenticationFailed:
+    match event:
+        case events.AuthenticationRefused():
+            who = f"the login of {event.username!r}" if event.username else "the login"
+            return AuthenticationFailed(
+                f"{who} with {event.peer} failed: {event.reason}",
+                hint="check username and password, or the listener's file of users",
+            )
+        case events.ClearTextRefused():
+            return AuthenticationFailed(
+                f"{event.peer} speaks in the clear, and we have a secret",
+                hint="set the same secret there, with an aes-type for libRIST 0.2.7",
+            )
+        case events.PassphraseMissing():
+            return AuthenticationFailed(
+                f"{event.peer} enciphers what it sends, and we have no secret", hint="set the peer's secret"
+            )
+        case events.LoginWanted():
+            return AuthenticationFailed(
+                f"{event.peer} wants a login", hint="set username and password (a listener: users)"
+            )
+        case _:
+            return AuthenticationFailed(
+                "the peer enciphers with another secret than ours", hint="set the same secret at both ends"
+            )
 
 
 def _nobody(event: RistEvent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from terzetto.primitives.time import Micros, seconds
 from terzetto.rist.core.counters import FlowCounters
 from terzetto.rist.core.peer import Peer
+from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.statistics import RistPeerStatistics, RistReceiverStatistics, RistSenderStatistics
@@ -12,7 +13,7 @@ from terzetto.rist.statistics import RistPeerStatistics, RistReceiverStatistics,
 __all__ = ["receiver_statistics", "sender_statistics"]
 
 
-def peer_statistics(peer: Peer) -> RistPeerStatistics:
+def peer_statistics(peer: Peer, translator: Translator) -> RistPeerStatistics:
     """What is known of one peer."""
     address = peer.association.any_address()
     counters = peer.counters
@@ -27,6 +28,10 @@ def peer_statistics(peer: Peer) -> RistPeerStatistics:
         feedback_received=counters.feedback_received,
         feedback_sent=counters.feedback_sent,
         strangers_ignored=peer.association.strangers_ignored,
+        username=translator.username,
+        authenticated=peer.is_connected and translator.is_open,
+        encrypted=translator.is_enciphered,
+        key_rotations=translator.key_rotations,
     )
 
 
@@ -54,7 +59,7 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
         history=len(core.history),
         dropped=dict(core.translator.dropped),
         batches_shed=batches_shed,
-        peer=peer_statistics(core.peer),
+        peer=peer_statistics(core.peer, core.translator),
     )
 
 
@@ -93,5 +98,5 @@ def receiver_statistics(core: Receiver, *, now: Micros, shed: int) -> RistReceiv
         bitrate=counters.bitrate(now),
         shed=shed,
         dropped=dict(core.translator.dropped),
-        peer=peer_statistics(core.peer),
+        peer=peer_statistics(core.peer, core.translator),
     )

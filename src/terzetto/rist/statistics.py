@@ -38,6 +38,14 @@ class RistPeerStatistics:
     feedback_sent: int = 0
     strangers_ignored: int = 0
     """Datagrams from addresses that the session does not belong to."""
+    username: str = ""
+    """Who the peer proved to be; empty where it needed no login."""
+    authenticated: bool = False
+    """Whether media may flow: the peer has proved what it had to prove."""
+    encrypted: bool = False
+    """Whether what we send is enciphered."""
+    key_rotations: int = 0
+    """New keys of what we send, since the peer came."""
 
 
 @attrs.frozen(kw_only=True)

@@ -52,6 +52,10 @@ _INTEGERS: Final = {
     "ttl": "ttl",
     "tos": "tos",
     "local-port": "local_port",
+    "key-rotation": "key_rotation",
+    "virt-dst-port": "virt_dst_port",
+    "virt-src-port": "virt_src_port",
+    "mtu": "mtu",
 }
 
 _MODES: Final = {
@@ -62,9 +66,29 @@ _MODES: Final = {
     "timing-mode": ("timing_mode", {"0": 0, "1": 1, "2": 2, "source": 0, "arrival": 1, "rtc": 2}),
 }
 
-_TEXTS: Final = {"cname": "cname", "miface": "interface", "source": "source"}
+_TEXTS: Final = {
+    "cname": "cname",
+    "miface": "interface",
+    "source": "source",
+    "secret": "secret",
+    "username": "username",
+    "password": "password",
+    "users": "users",
+}
 
-_SWITCHES: Final = {"one-way": "one_way", "fast-start": "fast_start"}
+_SWITCHES: Final = {
+    "one-way": "one_way",
+    "fast-start": "fast_start",
+    "use-key-as-passphrase": "use_key_as_passphrase",
+    "null-packet-deletion": "null_packet_deletion",
+}
+
+# libRIST's switch, and a name for each dialect.
+_SRP_COMPAT: Final = {
+    "0": "auto",
+    "1": "legacy",
+    **{name: name for name in ("auto", "legacy", "padded", "unpadded", "zero-state")},
+}
 
 # What libRIST's URLs may also say, and what it takes: better than calling it unknown.
 _OF_OTHER_PROFILES: Final = {
@@ -73,9 +97,12 @@ _OF_OTHER_PROFILES: Final = {
     "key-rotation": "main",
     "username": "main",
     "password": "main",
+    "users": "main",
     "srp-compat": "main",
+    "use-key-as-passphrase": "main",
     "virt-dst-port": "main",
     "virt-src-port": "main",
+    "null-packet-deletion": "main",
     "compression": "advanced",
     "recovery-depth": "advanced",
 }
@@ -101,6 +128,8 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
     """*base*, changed by the URL's query, changed by *knobs*."""
     values: dict[str, object] = {}
     reader = QueryReader(url)
+    _put(values, "profile", reader.choice("profile", _PROFILES))
+    _refuse_other_profiles(url, values, base, knobs)
     for name, pair in _PAIRS.items():
         both = reader.milliseconds(name)
         if both is not None:
@@ -118,9 +147,9 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
     for name, field in _SWITCHES.items():
         _put(values, field, reader.boolean(name))
     _put(values, "nack_type", reader.choice("nack-type", {"range": "range", "bitmask": "bitmask"}))
-    _put(values, "profile", reader.choice("profile", _PROFILES))
+    _put(values, "srp_compat", reader.choice("srp-compat", _SRP_COMPAT))
+    _put_aes_type(values, url, reader.integer("aes-type"))
     _refuse_what_is_elsewhere(url)
-    _refuse_other_profiles(url, values, base, knobs)
     reader.finish()
     _take_knobs(values, knobs)
     try:
@@ -134,6 +163,20 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
 def _put(values: dict[str, object], field: str, value: object) -> None:
     if value is not None:
         values[field] = value
+
+
+def _put_aes_type(values: dict[str, object], url: EndpointUrl, bits: int | None) -> None:
+    """libRIST's 0 is no encryption, which contradicts a secret, and nothing else."""
+    if bits == 0:
+        if values.get("secret") is not None:
+            raise InvalidUrl(
+                f"aes-type is 0 and there is a secret in {url}",
+                hint="a secret means encryption: leave aes-type out, or the secret",
+            )
+        return
+    if bits == 192:
+        raise InvalidUrl("aes-type is 192, which RIST has no way to say on the wire", hint="use 128 or 256")
+    _put(values, "aes_type", bits)
 
 
 def _take_knobs(values: dict[str, object], knobs: RistKnobs) -> None:

@@ -41,9 +41,18 @@ class Admission(Enum):
 class Association:
     """The host a session belongs to, and its address on each channel (media, feedback)."""
 
-    def __init__(self, *, timeout: Micros, rebind_silence: Micros, host: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: Micros,
+        rebind_silence: Micros | None,
+        host: str | None = None,
+        port: int | None = None,
+    ) -> None:
         self._timeout = timeout
         self._rebind_silence = rebind_silence
+        """None where nobody may move."""
+        self._port = port
         self._pinned = host is not None
         self._host = host
         self._addresses: dict[int, Address] = {}
@@ -72,7 +81,7 @@ class Association:
         if known == peer and heard_at is not None:
             self._heard_at = now
             return Admission.KNOWN
-        if self._host is not None and peer.host != self._host:
+        if not self._could_be(peer):
             return self._stranger(peer, datagrams)
         if heard_at is None:
             self._host = peer.host
@@ -83,12 +92,30 @@ class Association:
             self._addresses[channel] = peer
             self._heard_at = now
             return Admission.KNOWN
-        if now - heard_at < self._rebind_silence:
+        if not self._may_move(heard_at, now):
             return self._stranger(peer, datagrams)
         # Whichever channel speaks first brings the news; the other's old address is void as well.
         self._addresses = {channel: peer}
         self._heard_at = now
         return Admission.MOVED
+
+    def would_admit(self, peer: Address, channel: int, *, now: Micros) -> bool:
+        """What `admit` would say, without a consequence."""
+        known = self._addresses.get(channel)
+        if known == peer:
+            return True
+        if not self._could_be(peer):
+            return False
+        heard_at = self._heard_at
+        return heard_at is None or known is None or self._may_move(heard_at, now)
+
+    def _could_be(self, peer: Address) -> bool:
+        if self._host is not None and peer.host != self._host:
+            return False
+        return self._port is None or peer.port == self._port
+
+    def _may_move(self, heard_at: Micros, now: Micros) -> bool:
+        return self._rebind_silence is not None and now - heard_at >= self._rebind_silence
 
     def next_timeout(self) -> Micros | None:
         """When the peer will be lost if it stays silent."""

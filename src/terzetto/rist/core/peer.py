@@ -6,12 +6,14 @@ lost; what media means is none of its business.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import Micros, seconds
 from terzetto.rist.core.association import Admission, Association
 from terzetto.rist.core.counters import PeerCounters
+from terzetto.rist.core.profile import MEDIA, Translator
 from terzetto.rist.core.round_trip import RoundTrip
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
@@ -44,12 +46,17 @@ class Peer:
         *,
         ssrc: int,
         wall_clock_offset: Micros,
-        host: str | None,
+        remote: Address | None,
+        translator: Translator,
         entropy: EntropySource,
     ) -> None:
         self.association = Association(
-            timeout=settings.session_timeout, rebind_silence=settings.rebind_silence, host=host
+            timeout=settings.session_timeout,
+            rebind_silence=settings.rebind_silence if translator.may_move else None,
+            host=remote.host if remote is not None else None,
+            port=remote.port if remote is not None and translator.pins_port else None,
         )
+        self._on_loss: Callable[..., None] = translator.forget_peer
         self.round_trip = RoundTrip(initial=settings.rtt_min)
         self.counters = PeerCounters()
         self.cname = ""
@@ -72,11 +79,24 @@ class Peer:
         """Whether to listen to so many datagrams from *address*."""
         before = self.association.any_address()
         admission = self.association.admit(address, channel, now=now, datagrams=datagrams)
+        if admission is Admission.KNOWN:
+            return True
         if admission is Admission.MOVED and before is not None:
             self._events.append(PeerMoved(address, before))
         elif admission is Admission.STRANGER and before is not None:
             self._events.append(StrangerIgnored(address, before))
         return admission.is_welcome
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the session belongs to somebody."""
+        return self.association.is_alive
+
+    def may_speak(self, address: Address, *, now: Micros, datagrams: int) -> bool:
+        """Whether so many datagrams from *address* may be looked at; admits nobody, but counts strangers."""
+        if self.association.would_admit(address, MEDIA, now=now):
+            return True
+        return self.admit(address, MEDIA, now=now, datagrams=datagrams)
 
     @property
     def is_connected(self) -> bool:
@@ -97,16 +117,17 @@ class Peer:
         silent_for = self.association.expire(now)
         if silent_for is None or address is None:
             return False
-        self._lost(address, silent_for)
+        self._lost(address, silent_for, now)
         return True
 
-    def _lost(self, address: Address, silent_for: Micros) -> None:
+    def _lost(self, address: Address, silent_for: Micros, now: Micros) -> None:
         if self._announced:
             self._events.append(PeerLost(address, seconds(silent_for)))
         self._announced = False
         self._last_report = None
         self._last_receiver_time = None
         self.round_trip.start_over()
+        self._on_loss(now=now)
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know."""
@@ -140,7 +161,7 @@ class Peer:
         elif isinstance(said, Goodbye):
             address = self.association.any_address()
             if address is not None:
-                self._lost(address, 0)
+                self._lost(address, 0, now)
             self.association.release()
         return []
 

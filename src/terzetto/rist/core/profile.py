@@ -9,8 +9,9 @@ from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.events import RistEvent
 
-__all__ = ["FEEDBACK", "MEDIA", "Translator"]
+__all__ = ["FEEDBACK", "MEDIA", "Admits", "Translator"]
 
 MEDIA = 0
 """The channel, and so the endpoint, that media travels on."""
@@ -19,14 +20,77 @@ FEEDBACK = 1
 """The channel that reports and requests travel on, where the profile gives them one of their own."""
 
 
+class Admits(Protocol):
+    """Asks the association, which is the authority, before a profile lets an address touch its state."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the session belongs to somebody."""
+
+    def may_speak(self, address: Address, *, now: Micros, datagrams: int) -> bool:
+        """Whether so many datagrams from there may be looked at; strangers are counted."""
+
+
 class Translator(Protocol):
-    """One profile's dialect. It may hold state of the wire (keys, versions), never of the flow."""
+    """One profile's dialect. It may hold state of the wire (keys, versions, logins), never of the flow.
+
+    What a profile says on its own account, keepalives and logins, it times and addresses itself: the verbs are those
+    of a core.
+    """
 
     clock_rate: int
     """Ticks a second of the timestamps that we send; arrivals say their own."""
     sequence_bits: int
     nack_type: NackType
     """Which form of request to send; may change at any time."""
+
+    @property
+    def pins_port(self) -> bool:
+        """Whether a peer that is called answers from the very port that was called."""
+
+    @property
+    def may_move(self) -> bool:
+        """Whether a silent peer may go on from another port."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether media may flow: the peer has proved what it has to prove."""
+
+    @property
+    def username(self) -> str:
+        """Who the peer proved to be, empty where nobody asked."""
+
+    @property
+    def is_enciphered(self) -> bool:
+        """Whether what we send is."""
+
+    @property
+    def key_rotations(self) -> int:
+        """How often what we send has got a new key."""
+
+    def start(self, admits: Admits, *, now: Micros) -> None:
+        """Begin; *admits* is the association."""
+
+    def forget_peer(self, *, now: Micros) -> None:
+        """The peer was lost, and whatever it had proved with it."""
+
+    def close(self, *, now: Micros) -> None:
+        """Say goodbye, where the profile has a word for it."""
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Do what is due."""
+
+    def next_timeout(self) -> Micros | None:
+        """When to call `handle_timeout` next."""
+
+    def poll_control(self) -> list[Run]:
+        """What the profile itself has to send."""
+
+    def poll_events(self) -> list[RistEvent]:
+        """What the user should know of keys and logins."""
+
+    def check_payloads(self, payloads: Sequence[Buffer]) -> None:
+        """Raise InvalidOption where one of them is too long to travel."""
 
     def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
         """What *runs* say, in order; what cannot be understood is dropped and counted."""

@@ -115,6 +115,11 @@ class PskReceiver:
         """Whether there is a passphrase, and so clear text is refused."""
         return self._slots != [None, None]
 
+    @property
+    def passphrase_in_use(self) -> bytes | None:
+        """The one that the peer was last proved to use."""
+        return self._slots[self._slot_in_use]
+
     def install_passphrase(self, passphrase: bytes) -> None:
         """Hold another passphrase ready, in the place that is not in use; the present one stays valid."""
         check_passphrase(passphrase)

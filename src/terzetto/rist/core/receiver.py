@@ -53,9 +53,11 @@ class Receiver:
             settings,
             ssrc=0,
             wall_clock_offset=wall_clock_offset,
-            host=remote.host if remote is not None else None,
+            remote=remote,
+            translator=translator,
             entropy=entropy,
         )
+        translator.start(self.peer, now=now)
         self.flow: ReceiveFlow | None = None
         self._wall_clock_offset = wall_clock_offset
         self._schedule = ReportSchedule(settings.report_interval, now=now)
@@ -69,10 +71,14 @@ class Receiver:
         self._transmits: list[Run] = []
         self._events: list[RistEvent] = []
 
+    # -- commands ------------------------------------------------------------------------------------------------
+
     def close(self, *, now: Micros) -> None:
         """Say goodbye, so that the sender need not wait for our silence."""
         if self.peer.is_connected:
             self._say([*self.peer.preamble(), Goodbye(self.peer.ssrc)])
+        if not self._settings.one_way:
+            self.translator.close(now=now)
 
     # -- the grammar of a core -----------------------------------------------------------------------------------
 
@@ -81,11 +87,15 @@ class Receiver:
         for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, MediaArrival):
                 self._hear_media(arrival, now)
-            else:
-                self._hear_feedback(arrival, now)
+                continue
+            was_alive = self.peer.is_alive
+            self._hear_feedback(arrival, now)
+            if was_alive and not self.peer.is_alive:
+                break  # it said goodbye, and means what it said after it no more
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""
+        self.translator.handle_timeout(now=now)
         self._release(now)
         self._request(now)
         if not self._settings.one_way and self._schedule.is_due(now):
@@ -99,11 +109,13 @@ class Receiver:
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire."""
         transmits, self._transmits = self._transmits, []
-        return transmits
+        control = self.translator.poll_control()
+        return control + transmits if control else transmits
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know; packets first come in order with everything else."""
-        events = self.peer.poll_events()
+        events = self.translator.poll_events()
+        events += self.peer.poll_events()
         if self.flow is not None:
             events += self.flow.poll_events()
         events += self._events
@@ -116,6 +128,9 @@ class Receiver:
         lost_at = self.peer.association.next_timeout()
         if lost_at is not None:
             times.append(lost_at)
+        control_at = self.translator.next_timeout()
+        if control_at is not None:
+            times.append(control_at)
         flow = self.flow
         if flow is not None:
             due = flow.next_timeout()
@@ -158,7 +173,9 @@ class Receiver:
             answers += peer.handle(said, now=now)
             if isinstance(said, SourceReport):
                 self._hear_source_report(said)
-        peer.announce()
+        # A mere sign of life says nothing of who it is, and the first report will.
+        if peer.association.is_alive and arrival.said:
+            peer.announce()
         if answers:
             self._say(peer.preamble() + answers)
 

@@ -9,7 +9,9 @@ from typing import Final
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.core.null_packets import restore_null_packets
 from terzetto.rist.core.vocabulary import Media
+from terzetto.rist.wire.header_extension import RistHeaderExtension
 from terzetto.rtp.header import (
     FIXED_HEADER,
     FIXED_HEADER_SIZE,
@@ -26,10 +28,13 @@ _SEQUENCE_MASK: Final = 0xFFFF
 _FLOW_MASK: Final = 0xFFFF_FFFE
 
 
-def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[tuple[int, int, list[Media]]]:
+def media_from_rtp(
+    datagrams: Iterable[Buffer], dropped: Counter[str], *, start: int = 0
+) -> list[tuple[int, int, list[Media]]]:
     """Packets of each flow in turn: (flow id, payload type of the first, consecutive packets).
 
-    What is no RTP is counted in *dropped*.
+    RTP begins at *start* of each datagram. What is no RTP is counted in *dropped*; deleted null packets are
+    restored.
     """
     flows: list[tuple[int, int, list[Media]]] = []
     ssrc_before = -1
@@ -37,28 +42,29 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
     is_retransmission = False
     packets: list[Media] = []
     unpack = FIXED_HEADER.unpack_from
+    payload_at = start + FIXED_HEADER_SIZE
     for datagram in datagrams:
         try:
-            first, second, sequence, timestamp, ssrc = unpack(datagram)
+            first, second, sequence, timestamp, ssrc = unpack(datagram, start)
         except struct.error:
-            dropped[_named(datagram) or "RTP header is truncated"] += 1
+            dropped[_named(datagram[start:]) or "RTP header is truncated"] += 1
             continue
         if first == PLAIN_FIRST_BYTE:
-            payload = datagram[FIXED_HEADER_SIZE:]
+            payload = datagram[payload_at:]
         else:
             try:
-                payload = RtpPacket.decode(datagram).payload
+                payload = _unusual(datagram[start:])
             except MalformedPacket as malformed:
-                dropped[_named(datagram) or malformed.reason] += 1
+                dropped[_named(datagram[start:]) or malformed.reason] += 1
                 continue
         if payload.__class__ is not bytes:
             payload = bytes(payload)
         if ssrc != ssrc_before:
-            if looks_like_rtcp(datagram):
+            if not start and looks_like_rtcp(datagram):
                 # Taken for media, a report would look like the beginning of another flow.
                 dropped["RTCP on the media port"] += 1
                 continue
-            if _is_srt_handshake(datagram):
+            if not start and _is_srt_handshake(datagram):
                 dropped["SRT handshake"] += 1
                 continue
             ssrc_before = ssrc
@@ -71,11 +77,37 @@ def media_from_rtp(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[t
     return flows
 
 
+def _unusual(packet: Buffer) -> Buffer:
+    """The payload of a packet with more than the fixed header."""
+    decoded = RtpPacket.decode(packet)
+    if decoded.extension is None or not len(decoded.extension.data):
+        return decoded.payload
+    extension = RistHeaderExtension.decode(decoded.extension)
+    return decoded.payload if extension is None else restore_null_packets(decoded.payload, extension)
+
+
 def rtp_from_media(
-    payloads: Sequence[Buffer], *, payload_type: int, first_sequence: int, timestamp: int, ssrc: int
+    payloads: Sequence[Buffer],
+    *,
+    payload_type: int,
+    first_sequence: int,
+    timestamp: int,
+    ssrc: int,
+    before: bytes = b"",
 ) -> list[Buffer]:
-    """RTP packets for consecutive *payloads* of one timestamp."""
+    """RTP packets for consecutive *payloads* of one timestamp, each with *before* in front."""
     pack = FIXED_HEADER.pack
+    if before:
+        return [
+            b"".join(
+                (
+                    before,
+                    pack(PLAIN_FIRST_BYTE, payload_type, sequence & _SEQUENCE_MASK, timestamp, ssrc),
+                    payload,
+                )
+            )
+            for sequence, payload in enumerate(payloads, first_sequence)
+        ]
     return [
         pack(PLAIN_FIRST_BYTE, payload_type, sequence & _SEQUENCE_MASK, timestamp, ssrc) + payload
         for sequence, payload in enumerate(payloads, first_sequence)

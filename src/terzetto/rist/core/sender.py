@@ -60,9 +60,11 @@ class Sender:
             settings,
             ssrc=flow_id,
             wall_clock_offset=wall_clock_offset,
-            host=remote.host if remote is not None else None,
+            remote=remote,
+            translator=translator,
             entropy=entropy,
         )
+        translator.start(self.peer, now=now)
         self.history = History(
             window=settings.buffer_max + 2 * settings.rtt_max, sequence_bits=translator.sequence_bits
         )
@@ -85,7 +87,11 @@ class Sender:
     @property
     def may_send(self) -> bool:
         """Whether media would go anywhere now."""
-        return self._media_address() is not None and (self.peer.is_connected or self._settings.fast_start)
+        return (
+            self._media_address() is not None
+            and (self.peer.is_connected or self._settings.fast_start)
+            and self.translator.is_open
+        )
 
     def send(self, payloads: Sequence[Buffer], *, now: Micros, source_time: Micros | None = None) -> None:
         """Send *payloads*, one packet each, stamped *source_time* (else now).
@@ -98,6 +104,7 @@ class Sender:
         if address is None or not self.may_send:
             self.counters.withheld += len(payloads)
             return
+        self.translator.check_payloads(payloads)
         if not self._opened and not self._settings.one_way:
             self._report(now)  # libRIST's receivers pass over media that comes before the first report
         timestamp = self._timestamp(now if source_time is None else source_time)
@@ -125,6 +132,7 @@ class Sender:
         """Say goodbye."""
         if not self._settings.one_way:
             self._say([*self.peer.preamble(), Goodbye(self.flow_id)])
+            self.translator.close(now=now)
 
     @property
     def linger(self) -> Micros:
@@ -144,11 +152,15 @@ class Sender:
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
         for arrival in self.translator.decode(runs, now=now):
+            was_alive = self.peer.is_alive
             if isinstance(arrival, FeedbackArrival):
                 self._hear(arrival, now)
+            if was_alive and not self.peer.is_alive:
+                break  # it said goodbye, and means what it said after it no more
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""
+        self.translator.handle_timeout(now=now)
         if not self._settings.one_way and self._schedule.is_due(now):
             self._report(now)
         if self.peer.expire(now):
@@ -159,18 +171,23 @@ class Sender:
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire."""
         transmits, self._transmits = self._transmits, []
-        return transmits
+        control = self.translator.poll_control()
+        return control + transmits if control else transmits
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know."""
-        return self.peer.poll_events()
+        return self.translator.poll_events() + self.peer.poll_events()
 
     def next_timeout(self) -> Micros | None:
         """When to call `handle_timeout` next."""
         times = [] if self._settings.one_way else [self._schedule.next_report]
         times += [
             time
-            for time in (self.peer.association.next_timeout(), self._probe.next_timeout())
+            for time in (
+                self.peer.association.next_timeout(),
+                self._probe.next_timeout(),
+                self.translator.next_timeout(),
+            )
             if time is not None
         ]
         return min(times, default=None)
@@ -191,7 +208,8 @@ class Sender:
             if isinstance(said, ReceptionReport):
                 self._check_tail(said)
             answers += peer.handle(said, now=now)
-        if peer.association.is_alive:
+        # A mere sign of life says nothing of who it is, and the first report will.
+        if peer.association.is_alive and arrival.said:
             peer.announce()
         else:
             self._lost()

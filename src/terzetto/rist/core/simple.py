@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.clock_rates import clock_rate
-from terzetto.rist.core.profile import FEEDBACK, MEDIA
+from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.events import RistEvent
 
 __all__ = ["SimpleTranslator"]
 
@@ -21,6 +22,12 @@ class SimpleTranslator:
 
     sequence_bits = 16
     feedback_path = FEEDBACK
+    pins_port = False
+    may_move = True
+    is_open = True
+    username = ""
+    is_enciphered = False
+    key_rotations = 0
 
     def __init__(self, *, payload_type: int, nack_type: NackType) -> None:
         self._payload_type = payload_type
@@ -73,3 +80,32 @@ class SimpleTranslator:
     def media_address(self, feedback: Address) -> Address:
         """Media goes to the port below the reports."""
         return Address(feedback.host, feedback.port - 1)
+
+    # -- the profile has nothing to say of its own ---------------------------------------------------------------
+
+    def start(self, admits: Admits, *, now: Micros) -> None:
+        """There is nothing to begin."""
+
+    def forget_peer(self, *, now: Micros) -> None:
+        """There is nothing to forget."""
+
+    def close(self, *, now: Micros) -> None:
+        """RTCP's BYE is all there is."""
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Nothing is ever due."""
+
+    def next_timeout(self) -> Micros | None:
+        """Nothing is ever due."""
+        return None
+
+    def poll_control(self) -> list[Run]:
+        """Nothing."""
+        return []
+
+    def poll_events(self) -> list[RistEvent]:
+        """Nothing."""
+        return []
+
+    def check_payloads(self, payloads: Sequence[Buffer]) -> None:
+        """Whatever fits into a datagram."""

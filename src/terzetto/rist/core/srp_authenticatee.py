@@ -122,6 +122,16 @@ class SrpAuthenticatee:
         self.dropped: Counter[str] = Counter()
         """Frames that were ignored, by reason."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the login is under way, perhaps because the peer asked first."""
+        return self._phase is not _Phase.IDLE
+
+    @property
+    def speaks_current(self) -> bool:
+        """Whether the login is of the version that knows session keys."""
+        return self._version >= CURRENT_VERSION
+
     # -- commands and time ---------------------------------------------------------------------------------------
 
     def start(self, *, now: Micros) -> None:

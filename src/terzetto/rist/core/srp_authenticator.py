@@ -127,6 +127,16 @@ class SrpAuthenticator:
         """Whom the peer says it is, or was proved to be."""
         return self._username.decode("utf-8", "replace")
 
+    @property
+    def is_authorizing(self) -> bool:
+        """Whether the application's word is awaited."""
+        return self._phase is _Phase.AUTHORIZING
+
+    @property
+    def speaks_current(self) -> bool:
+        """Whether the login is of the version that knows session keys."""
+        return self._version >= CURRENT_VERSION
+
     # -- commands and time ---------------------------------------------------------------------------------------
 
     def ask(self, *, now: Micros) -> None:
