@@ -50,7 +50,7 @@ def test_plain_output_ends_with_advice_when_packets_were_lost(capsys: pytest.Cap
     status = run(["demo", "--seconds", "1.2", "--seed", "13", "--latency", "100ms"])
     out = capsys.readouterr().out
     assert status == 1
-    assert out.startswith("RIST Simple: 8 Mbit/s for 1.2 s, with a latency of 100 ms\n")
+    assert out.startswith("RIST Main: 8 Mbit/s for 1.2 s, with a latency of 100 ms\n")
     assert "round trip" in out
     assert "did not arrive in time" in out
     assert "Try: raise --latency: terzetto demo --latency" in out

@@ -67,7 +67,7 @@ async def test_a_network_that_loses_everything_is_reported_as_silence(autojump_c
     ("plan", "complaint"),
     [
         (DemoPlan(protocol="smoke"), "must be one of rist"),
-        (DemoPlan(profile="humble"), "must be one of simple"),
+        (DemoPlan(profile="humble"), "must be one of main, simple"),
         (DemoPlan(seconds=0), "seconds is 0"),
         (DemoPlan(latency=31), "latency is 31"),
     ],

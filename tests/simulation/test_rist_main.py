@@ -417,7 +417,7 @@ async def test_one_listening_port_serves_many_callers_each_with_its_own_name(
         async def serve(receiver: tz.RistReceiver) -> None:
             name = receiver.statistics().peer.username
             async for chunk in receiver:
-                got.setdefault(name, []).append(chunk)
+                got.setdefault(name, []).append(bytes(chunk))
 
         with use_network(there.bob):
             listener = await there.nursery.start(_listen, {"secret": "hush", **LOGIN, "buffer": 0.2})
