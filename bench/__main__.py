@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -128,7 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add("--peer", default="", help="peers to measure, comma separated; all by default")
-    add("--mode", default="", help="modes to measure, as rist-simple; all by default")
+    add("--mode", default="rist-simple,floor", help="modes to measure; those of peers.toml, or all if empty")
     add("--pair", default="", help="only these pairs, as 'terzetto,terzetto → librist'")
     add(
         "--peers-file",
@@ -156,4 +157,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # Whoever ends us means our children as well; an exception is what closes them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -55,6 +55,8 @@ class Result:
     """Must be 0, otherwise the bench itself was too slow."""
     source_lag: float = 0.0
     """How late the source was at most, milliseconds."""
+    source_slipped: float = 0.0
+    """For how long the source stood still and did not catch up, milliseconds."""
     foreign_cpu_percent: float = 0.0
     """What else ran on the machine; distrust a run where it is high."""
     stolen_cpu_percent: float = 0.0

@@ -11,10 +11,11 @@ import trio
 
 import terzetto as tz
 from terzetto.rist.events import FlowEnded
+from terzetto.rist.statistics import RistReceiverStatistics
 
 
-async def receive_file(url: str, path: str) -> tz.RistReceiver:
-    """Write the first flow that arrives at *url* to *path*; returns the closed receiver."""
+async def receive_file(url: str, path: str) -> RistReceiverStatistics:
+    """Write the first flow that arrives at *url* to *path*, and say how it went."""
     async with tz.open_rist_receiver(url) as receiver, await trio.open_file(path, "wb") as file:
 
         async def write() -> None:
@@ -27,7 +28,7 @@ async def receive_file(url: str, path: str) -> tz.RistReceiver:
             async for event in receiver.events():
                 if isinstance(event, FlowEnded):
                     nursery.cancel_scope.cancel()
-    return receiver
+    return receiver.statistics()
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("path")
     options = parser.parse_args()
-    statistics = trio.run(receive_file, options.url, options.path).statistics()
+    statistics = trio.run(receive_file, options.url, options.path)
     print(
         f"received {statistics.delivered} packets: {statistics.lost} were lost on the way, "
         f"{statistics.recovered} recovered, {statistics.unrecovered} not"

@@ -10,13 +10,14 @@ import argparse
 import trio
 
 import terzetto as tz
+from terzetto.rist.statistics import RistSenderStatistics
 
 # Seven MPEG-TS packets: the payload that every RIST receiver expects.
 PAYLOAD = 7 * 188
 
 
-async def send_file(path: str, url: str, megabits: float) -> tz.RistSender:
-    """Send the file at *path* to *url*; returns the closed sender, whose statistics can still be read."""
+async def send_file(path: str, url: str, megabits: float) -> RistSenderStatistics:
+    """Send the file at *path* to *url*, and say what it took."""
     async with (
         tz.open_rist_sender(url, connect_timeout=10) as sender,
         await trio.open_file(path, "rb") as file,
@@ -29,7 +30,7 @@ async def send_file(path: str, url: str, megabits: float) -> tz.RistSender:
             due += len(chunk) * 8 / (megabits * 1e6)
             await trio.sleep_until(due)
     # Leaving the block waited until the receiver could no longer ask for anything.
-    return sender
+    return sender.statistics()
 
 
 def main() -> None:
@@ -39,8 +40,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--megabits", type=float, default=5.0)
     options = parser.parse_args()
-    sender = trio.run(send_file, options.path, options.url, options.megabits)
-    statistics = sender.statistics()
+    statistics = trio.run(send_file, options.path, options.url, options.megabits)
     print(f"sent {statistics.sent} packets, {statistics.retransmitted} of them again")
 
 

@@ -12,36 +12,63 @@ those below it and from nothing else::
     errors
 """
 
-from terzetto.errors import (
-    AddressInUse,
-    AuthenticationFailed,
-    CallerError,
-    ConnectionRefusedByPeer,
-    InvalidOption,
-    InvalidUrl,
-    MissingExtra,
-    NoRoute,
-    PeerError,
-    PeerTimedOut,
-    PermissionRefused,
-    ProtocolViolation,
-    TerzettoError,
-    UnknownHost,
-    UnsupportedOperation,
-    WorldError,
-    WrongProtocol,
-)
-from terzetto.rist.api import (
-    RistReceiver,
-    RistSender,
-    connect_rist_receiver,
-    connect_rist_sender,
-    open_rist_receiver,
-    open_rist_sender,
-)
-from terzetto.rist.events import RistPacket
-from terzetto.rist.listener import RistListener, open_rist_listener
-from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from terzetto.errors import (
+        AddressInUse,
+        AuthenticationFailed,
+        CallerError,
+        ConnectionRefusedByPeer,
+        InvalidOption,
+        InvalidUrl,
+        MissingExtra,
+        NoRoute,
+        PeerError,
+        PeerTimedOut,
+        PermissionRefused,
+        ProtocolViolation,
+        TerzettoError,
+        UnknownHost,
+        UnsupportedOperation,
+        WorldError,
+        WrongProtocol,
+    )
+    from terzetto.rist.api import (
+        RistReceiver,
+        RistSender,
+        connect_rist_receiver,
+        connect_rist_sender,
+        open_rist_receiver,
+        open_rist_sender,
+    )
+    from terzetto.rist.events import RistPacket
+    from terzetto.rist.listener import RistListener, open_rist_listener
+    from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+    from terzetto.rtsp.api import (
+        RtspClient,
+        RtspHandler,
+        RtspOptions,
+        RtspPacket,
+        RtspServerOptions,
+        ServerStream,
+        connect_rtsp_client,
+        open_rtsp_client,
+        serve_rtsp,
+    )
+    from terzetto.srt.api import (
+        connect_srt_listener,
+        connect_srt_stream,
+        open_srt_listener,
+        open_srt_stream,
+    )
+    from terzetto.srt.listening import SrtListener, SrtRefusal
+    from terzetto.srt.options import SrtOptions
+    from terzetto.srt.statistics import SrtStatistics
+    from terzetto.srt.stream import SrtPacket, SrtStream
 
 __version__ = "0.1.0"
 
@@ -64,6 +91,18 @@ __all__ = [
     "RistPacket",
     "RistReceiver",
     "RistSender",
+    "RtspClient",
+    "RtspHandler",
+    "RtspOptions",
+    "RtspPacket",
+    "RtspServerOptions",
+    "ServerStream",
+    "SrtListener",
+    "SrtOptions",
+    "SrtPacket",
+    "SrtRefusal",
+    "SrtStatistics",
+    "SrtStream",
     "TerzettoError",
     "TimingMode",
     "UnknownHost",
@@ -72,7 +111,82 @@ __all__ = [
     "WrongProtocol",
     "connect_rist_receiver",
     "connect_rist_sender",
+    "connect_rtsp_client",
+    "connect_srt_listener",
+    "connect_srt_stream",
     "open_rist_listener",
     "open_rist_receiver",
     "open_rist_sender",
+    "open_rtsp_client",
+    "open_srt_listener",
+    "open_srt_stream",
+    "serve_rtsp",
 ]
+
+# Looked up on first use: whoever speaks one protocol does not wait for the others to load, nor keep them in memory.
+_HOMES: Final = {
+    "RtspClient": "terzetto.rtsp.api",
+    "RtspHandler": "terzetto.rtsp.api",
+    "RtspOptions": "terzetto.rtsp.api",
+    "RtspPacket": "terzetto.rtsp.api",
+    "RtspServerOptions": "terzetto.rtsp.api",
+    "ServerStream": "terzetto.rtsp.api",
+    "connect_rtsp_client": "terzetto.rtsp.api",
+    "open_rtsp_client": "terzetto.rtsp.api",
+    "serve_rtsp": "terzetto.rtsp.api",
+    "AddressInUse": "terzetto.errors",
+    "AuthenticationFailed": "terzetto.errors",
+    "CallerError": "terzetto.errors",
+    "CongestionControl": "terzetto.rist.options",
+    "ConnectionRefusedByPeer": "terzetto.errors",
+    "InvalidOption": "terzetto.errors",
+    "InvalidUrl": "terzetto.errors",
+    "MissingExtra": "terzetto.errors",
+    "NoRoute": "terzetto.errors",
+    "PeerError": "terzetto.errors",
+    "PeerTimedOut": "terzetto.errors",
+    "PermissionRefused": "terzetto.errors",
+    "ProtocolViolation": "terzetto.errors",
+    "RistListener": "terzetto.rist.listener",
+    "RistOptions": "terzetto.rist.options",
+    "RistPacket": "terzetto.rist.events",
+    "RistReceiver": "terzetto.rist.api",
+    "RistSender": "terzetto.rist.api",
+    "SrtListener": "terzetto.srt.listening",
+    "SrtOptions": "terzetto.srt.options",
+    "SrtPacket": "terzetto.srt.stream",
+    "SrtRefusal": "terzetto.srt.listening",
+    "SrtStatistics": "terzetto.srt.statistics",
+    "SrtStream": "terzetto.srt.stream",
+    "TerzettoError": "terzetto.errors",
+    "TimingMode": "terzetto.rist.options",
+    "UnknownHost": "terzetto.errors",
+    "UnsupportedOperation": "terzetto.errors",
+    "WorldError": "terzetto.errors",
+    "WrongProtocol": "terzetto.errors",
+    "connect_rist_receiver": "terzetto.rist.api",
+    "connect_rist_sender": "terzetto.rist.api",
+    "connect_srt_listener": "terzetto.srt.api",
+    "connect_srt_stream": "terzetto.srt.api",
+    "open_rist_listener": "terzetto.rist.listener",
+    "open_rist_receiver": "terzetto.rist.api",
+    "open_rist_sender": "terzetto.rist.api",
+    "open_srt_listener": "terzetto.srt.api",
+    "open_srt_stream": "terzetto.srt.api",
+}
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, to whom it would mean that any name exists.
+    def __getattr__(name: str) -> object:
+        try:
+            home = _HOMES[name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        value: object = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

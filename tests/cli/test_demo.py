@@ -124,8 +124,11 @@ def progress(**changes: Any) -> DemoProgress:
     return DemoProgress(**{**values, **changes})
 
 
-def test_the_live_view_shows_every_figure_and_fits_a_terminal() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False, color_system=None)
+@pytest.mark.parametrize("width", [40, 80, 110])
+def test_the_live_view_shows_every_figure_and_fits_the_terminal(width: int) -> None:
+    console = Console(
+        file=io.StringIO(), force_terminal=True, width=width, highlight=False, color_system=None
+    )
     view = DemoView("title", DemoPlan(), every=0.1, console=console)
     view.start()
     for step in range(1, 9):
@@ -134,6 +137,9 @@ def test_the_live_view_shows_every_figure_and_fits_a_terminal() -> None:
     view.say(["done well"], good=True)
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
+    assert ("█" in shown) == (width >= 80)
+    if width < 80:
+        return
     for expected in (
         "3 040",
         "20.0% of sent",

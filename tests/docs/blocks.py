@@ -2,14 +2,15 @@
 
 A block is run as it stands unless an HTML comment right before it, which no reader sees, says how::
 
-    <!-- run: with=sender seconds=5 -->
+    <!-- run: with=sender,udp-source seconds=5 -->
 
-``with=NAME``     beside a counterpart from ``world.py``
+``with=NAME,...`` beside counterparts from ``world.py``
 ``seconds=N``     stop it after so long; otherwise it must end by itself
 ``args="..."``    add this to each ``terzetto`` command line
 ``exit=N``        the exit status that the last command must have
 ``real``          on the kernel's network and clock instead of the simulated ones
 ``output``        not code: what the block before it must have printed (``...`` stands for anything)
+``urls``          not code: lines that begin with a URL
 ``skip="why"``    do not run it
 """
 
@@ -27,9 +28,9 @@ __all__ = ["ROOT", "Block", "blocks_of", "pages"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-_FENCE: Final = re.compile(r"^(?P<fence>`{3,})(?P<language>[\w-]*)\s*$")
+_FENCE: Final = re.compile(r"^(?P<fence>`{3,})(?P<language>\S*)(?: .*)?$")
 _DIRECTIVES: Final = re.compile(r"^<!-- run: (?P<text>.*) -->$")
-_KNOWN: Final = {"with", "seconds", "args", "exit", "real", "output", "skip"}
+_KNOWN: Final = {"with", "seconds", "args", "exit", "real", "output", "urls", "skip"}
 
 
 @attrs.frozen
@@ -45,6 +46,11 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def counterparts(self) -> list[str]:
+        """Who else is there."""
+        return [name for name in self.directives.get("with", "").split(",") if name]
 
     @property
     def seconds(self) -> float | None:
@@ -82,11 +88,12 @@ def _fenced(page: Path) -> Iterator[Block]:
                 if inner.rstrip() == opening["fence"]:
                     break
                 body.append(inner)
-            yield Block(page, number, opening["language"], "\n".join(body) + "\n", directives)
+            # In braces stand directives of Sphinx; building the pages runs those.
+            if not opening["language"].startswith("{"):
+                yield Block(page, number, opening["language"], "\n".join(body) + "\n", directives)
             directives = {}
-        elif line.strip():
-            if directives:
-                raise ValueError(f"{page.name}:{number}: a run comment must stand right before its block")
+        elif line.strip() and directives:
+            raise ValueError(f"{page.name}:{number}: a run comment must stand right before its block")
 
 
 def _parse(text: str, place: str) -> dict[str, str]:

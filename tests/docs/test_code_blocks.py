@@ -42,15 +42,17 @@ def test_code_block_does_what_it_says(
     # Whatever it writes is written there; what it reads lies there.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recording.ts").write_bytes(b"\x47" + bytes(187) * 7)
+    world = World(*block.counterparts, seconds=block.seconds)
     with ExitStack() as stack:
         if "real" not in block.directives:
-            stack.enter_context(World(block.directives.get("with"), block.seconds).replaces_trio_run())
+            stack.enter_context(world.replaces_trio_run())
         if block.language == "python":
             run_python(block)
             expected = block.expected_output
         else:
             run_console(block)
             expected = block.expected_output or expected_output_of(block)
+    assert world.heard > 0 or "receiver" not in block.counterparts, "nothing arrived"
     if expected:
         check_output(expected, capsys.readouterr().out)
 
@@ -104,7 +106,7 @@ def check_output(expected: str, printed: str) -> None:
     assert doctest.OutputChecker().check_output(expected, printed, flags), f"it printed:\n{printed}"
 
 
-def check_url(block: Block) -> None:
+def check_urls(block: Block) -> None:
     """Each line is a URL that we can read."""
     from terzetto.url import parse_url
 
@@ -113,8 +115,7 @@ def check_url(block: Block) -> None:
 
 
 CHECKERS: dict[str, Callable[[Block], object]] = {
-    "text": lambda block: block.text,
+    "text": lambda block: check_urls(block) if "urls" in block.directives else None,
     "toml": lambda block: tomllib.loads(block.text),
     "json": lambda block: [json.loads(line) for line in block.text.splitlines()],
-    "url": check_url,
 }

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from unittest import mock
 
 import trio
 from trio.testing import MockClock
 
 import terzetto as tz
+from terzetto.net.endpoint import Address, EndpointOptions, Run
+from terzetto.net.network import current_network
 from terzetto.testing import (
     LinkConditions,
-    SimulatedHost,
     SimulatedNetwork,
     deterministic_scheduling,
     use_network,
@@ -34,14 +35,14 @@ _PATIENCE: Final = 300.0
 _real_run = trio.run
 
 
-async def receiver() -> None:
+async def receiver(world: World) -> None:
     """Listens at the studio, as a studio does."""
     async with tz.open_rist_receiver("rist://@:5000") as stream:
-        async for _chunk in stream:
-            pass
+        async for chunk in stream:
+            world.heard += len(chunk)
 
 
-async def sender() -> None:
+async def sender(_world: World) -> None:
     """Calls us and sends at 2 Mbit/s."""
     async with tz.open_rist_sender("rist://192.0.2.1:5000", fast_start=True) as stream:
         while True:
@@ -49,30 +50,34 @@ async def sender() -> None:
             await trio.sleep(len(_PAYLOAD) * 8 / 2e6)
 
 
-async def listening_sender() -> None:
-    """Waits at the studio for somebody to fetch a stream."""
-    async with tz.open_rist_sender("rist://@:5000") as stream:
+async def udp_source(_world: World) -> None:
+    """Sends plain UDP to our port 1234, as an encoder does."""
+    async with await current_network().open_datagram_endpoint(EndpointOptions(family=4)) as endpoint:
         while True:
-            await stream.send_all(_PAYLOAD)
+            await endpoint.send([Run(Address("192.0.2.1", 1234), [_PAYLOAD])])
             await trio.sleep(len(_PAYLOAD) * 8 / 2e6)
 
 
-COUNTERPARTS: Final[dict[str, Callable[[], Awaitable[None]]]] = {
+Counterpart: TypeAlias = "Callable[[World], Awaitable[None]]"
+
+COUNTERPARTS: Final[dict[str, Counterpart]] = {
     "receiver": receiver,
     "sender": sender,
-    "listening-sender": listening_sender,
+    "udp-source": udp_source,
 }
 
 
 class World:
     """Two hosts, and whoever the code expects at the other one."""
 
-    def __init__(self, counterpart: str | None = None, seconds: float | None = None) -> None:
+    def __init__(self, *counterparts: str, seconds: float | None = None) -> None:
         self.network = SimulatedNetwork("documentation")
         self.here = self.network.add_host("here", "192.0.2.1")
         self.studio = self.network.add_host("studio", "192.0.2.7", "192.0.2.8")
         self.network.connect(self.here, self.studio, LinkConditions(delay=0.020, loss=0.02))
-        self._counterpart = COUNTERPARTS[counterpart] if counterpart else None
+        self.heard = 0
+        """Bytes that reached the counterpart ``receiver``."""
+        self._counterparts = [COUNTERPARTS[name] for name in counterparts]
         self._seconds = seconds
 
     @contextmanager
@@ -89,8 +94,9 @@ class World:
     async def _main(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> Any:
         result, problem = None, None
         async with trio.open_nursery() as nursery:
-            if self._counterpart is not None:
-                _start_on(self.studio, nursery, self._counterpart)
+            with use_network(self.studio):
+                for counterpart in self._counterparts:
+                    nursery.start_soon(counterpart, self)
             with use_network(self.here):
                 try:
                     result = await self._patiently(function, args)
@@ -105,12 +111,9 @@ class World:
         if self._seconds is None:
             with trio.fail_after(_PATIENCE):
                 return await function(*args)
-        with trio.move_on_after(self._seconds) as scope:
-            result = await function(*args)
-        assert scope.cancelled_caught, "it ended by itself: leave out seconds="
-        return result if not scope.cancelled_caught else None
-
-
-def _start_on(host: SimulatedHost, nursery: trio.Nursery, function: Callable[[], Awaitable[None]]) -> None:
-    with use_network(host):
-        nursery.start_soon(function)
+        ended = False
+        with trio.move_on_after(self._seconds):
+            await function(*args)
+            ended = True
+        assert not ended, "it ended by itself: leave out seconds="
+        return None

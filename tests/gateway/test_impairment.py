@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -15,6 +15,7 @@ from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions, Ru
 from terzetto.net.network import current_network, use_network
 from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.api import RistReceiver, RistSender, open_rist_receiver, open_rist_sender
 
 
 class World:
@@ -272,6 +273,35 @@ async def test_media_for_a_caller_that_only_reports_goes_beside_its_reports(
         assert await hear(media) == [(PROXY, b"media")]
 
 
+@pytest.mark.parametrize("caller", ["sender", "receiver"])
+async def test_rist_simple_passes_a_pair_whoever_calls(caller: str, autojump_clock: MockClock) -> None:
+    world = World()
+    media = b"".join(numbered(600))
+    got = b""
+    far, near = "rist://@far:6000", "rist://10.0.0.1:5000"
+    conditions = LinkConditions(loss=0.1, delay=0.02)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        with use_network(world.far):
+            listener: RistSender | RistReceiver
+            if caller == "sender":
+                listener = await enter(open_rist_receiver(far))
+            else:
+                listener = await enter(open_rist_sender(far))
+        await enter(world.proxy(pair=True, up=conditions))
+        with use_network(world.near):
+            if isinstance(listener, RistReceiver):
+                sender, receiver = await enter(open_rist_sender(near)), listener
+            else:
+                sender, receiver = listener, await enter(open_rist_receiver(near))
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sender.send_all, media)
+                while len(got) < len(media):
+                    got += await receiver.receive_some()
+    assert got == media
+
+
 async def test_an_odd_target_is_no_pair(autojump_clock: MockClock) -> None:
     with (
         use_network(World().middle),
@@ -290,9 +320,10 @@ async def test_an_unknown_target_is_named(autojump_clock: MockClock) -> None:
 async def test_closing_frees_every_port(autojump_clock: MockClock) -> None:
     world = World()
     for _ in range(2):
-        async with world.proxy(pair=True):
+        async with world.proxy(pair=True) as proxy:
             await say(bind(world.near), PROXY, b"hello")
             await trio.sleep(0.1)
+        assert proxy.statistics().up.passed == 1
 
 
 async def test_a_closed_port_at_the_target_is_complained_about() -> None:

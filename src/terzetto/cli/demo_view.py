@@ -20,6 +20,10 @@ __all__ = ["DemoView", "sparkline"]
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _CHART_WIDTH: Final = 40
+_PANEL_WIDTH: Final = 96
+
+# Borders, the columns left of the charts, and what keeps them apart.
+_BESIDE_CHARTS: Final = 52
 
 _PHASES: Final = {
     "connecting": "connecting",
@@ -52,13 +56,15 @@ class DemoView:
         self._title = title
         self._plan = plan
         self._console = console or Console(highlight=False)
+        self._width = min(self._console.width, _PANEL_WIDTH)
         self._live = Live(console=self._console, refresh_per_second=4, auto_refresh=False)
         # Two updates a column: a column is then long enough for a loss of a few per cent to be seen.
         self._per_column = max(round(0.2 / every), 1)
         self._updates = 0
         self._before: dict[str, int] = {name: 0 for name, _, _ in _ROWS}
+        columns = max(min(self._width - _BESIDE_CHARTS, _CHART_WIDTH), 0)
         self._charts: dict[str, deque[int]] = {
-            name: deque([0] * _CHART_WIDTH, maxlen=_CHART_WIDTH) for name, _, _ in _ROWS
+            name: deque([0] * columns, maxlen=columns) for name, _, _ in _ROWS
         }
 
     def start(self) -> None:
@@ -94,10 +100,10 @@ class DemoView:
         table.add_column(justify="right", min_width=7)
         table.add_column(min_width=20)
         table.add_column(no_wrap=True)
-        losses = max(max(self._charts["lost"]), max(self._charts["recovered"]), 1)
+        losses = max(*self._charts["lost"], *self._charts["recovered"], 1, 1)
         for name, style, explanation in _ROWS:
             value = int(getattr(progress, name))
-            highest = max(self._charts["sent"]) if name == "sent" else losses
+            highest = max(self._charts["sent"], default=0) if name == "sent" else losses
             muted = name == "unrecovered" and not value
             table.add_row(
                 Text(name, style="dim" if muted else style),
@@ -111,7 +117,7 @@ class DemoView:
             title_align="left",
             border_style="dim",
             padding=(0, 2),
-            width=min(self._console.width, 96),
+            width=self._width,
         )
 
     def _header(self, progress: DemoProgress) -> RenderableType:

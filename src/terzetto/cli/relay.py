@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import trio
@@ -27,11 +28,16 @@ _INTERRUPTED: Final = 130
 
 
 def relay(
-    input_url: Annotated[str, Parameter(name="IN", help="Where the media comes from.")],
-    output_url: Annotated[str, Parameter(name="OUT", help="Where it goes.")],
+    input_url: Annotated[
+        str, Parameter(name="IN", allow_leading_hyphen=True, help="Where the media comes from.")
+    ],
+    output_url: Annotated[str, Parameter(name="OUT", allow_leading_hyphen=True, help="Where it goes.")],
     /,
     *more_outputs: Annotated[
-        str, Parameter(name="OUT", help="Further outputs, each independent of the others.")
+        str,
+        Parameter(
+            name="OUT", allow_leading_hyphen=True, help="Further outputs, each independent of the others."
+        ),
     ],
     duration: Annotated[float | None, Parameter(help="Stop after so many seconds.")] = None,
     until_idle: Annotated[
@@ -77,16 +83,18 @@ def relay(
     Outputs do not disturb each other: each has a queue of its own, which drops its oldest packets when it is full.
     Exit status: 0 done, 1 the peer or the machine did not allow it, 2 the command line has to change.
     """
+    urls = (input_url, output_url, *more_outputs)
+    for url in urls:
+        # "-" is an end, and what else begins with it an option that does not exist.
+        if url.startswith("-") and url != "-":
+            raise InvalidOption(f"there is no option {url}", hint="see: terzetto relay --help")
     settings = InputSettings(bitrate=_bitrate(bitrate), pace=pace)
     source = plan_source(input_url, settings)
-    sinks = [plan_sink(url) for url in (output_url, *more_outputs)]
-    if input_url == "-" and sys.stdin is None:
-        raise InvalidOption("there is no standard input to read")
+    sinks = [plan_sink(url) for url in urls[1:]]
     for name, value in (("duration", duration), ("until-idle", until_idle), ("stats", stats)):
         if value is not None and not 0 < value < 1e9:
             raise InvalidOption(f"--{name} is {value:g}, must be more than 0 seconds")
-    writes_media = "-" in (output_url, *more_outputs)
-    display = _display(as_json=json, writes_media=writes_media)
+    display = _display(as_json=json, writes_media="-" in urls[1:])
     if stats is None and display.is_live:
         stats = _TABLE_INTERVAL
 
@@ -96,10 +104,21 @@ def relay(
     running = Relay(
         Route(source, sinks, notice=notice), display, duration=duration, until_idle=until_idle, interval=stats
     )
-    # What is loaded by now stays; and packets make no cycles, so looking for some may wait longer than by default.
+    with _patient_collector():
+        return trio.run(running.run)
+
+
+@contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Look for garbage less often: what is loaded by now stays, and packets make no cycles."""
+    thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    return trio.run(running.run)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 class Relay:
@@ -139,6 +158,8 @@ class Relay:
                 if self._interval is not None:
                     nursery.start_soon(self._show, self._interval)
                 await self._route.run()
+            if self._route.is_deserted:
+                self._reason = "no output is left"
             elapsed = self._elapsed()
             views = self._rates.views(elapsed, self._route.reports(), total=True)
             self._display.finish(elapsed, views, self._reason)

@@ -7,12 +7,14 @@ of live media that fell behind wants what is new. Events go to everybody who lis
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from types import TracebackType
 from typing import Final, Generic, NoReturn, TypeVar
+from weakref import ref
 
 import trio
 
-__all__ = ["EventHub", "PacketQueue"]
+__all__ = ["EventHub", "EventListener", "PacketQueue"]
 
 T = TypeVar("T")
 
@@ -134,46 +136,81 @@ class EventHub(Generic[T]):
 
     def __init__(self) -> None:
         self._recent: deque[T] = deque(maxlen=_REMEMBERED)
-        self._listeners: list[tuple[trio.MemorySendChannel[T], trio.MemoryReceiveChannel[T]]] = []
+        # Weakly: a loop over events may be left by `break`, and nobody says goodbye to an iterator.
+        self._listeners: list[ref[EventListener[T]]] = []
         self._closed = False
 
     def publish(self, event: T) -> None:
         """Tell *event*; a listener whose queue is full misses its oldest."""
         self._recent.append(event)
-        for send, receive in self._listeners:
-            _put(send, receive, event)
+        for listener in self._living():
+            listener.hear(event)
 
     def close(self) -> None:
         """Listeners hear what is left, then their iteration ends."""
         self._closed = True
-        for send, _ in self._listeners:
-            send.close()
+        for listener in self._living():
+            listener.end()
 
-    async def listen(self) -> AsyncGenerator[T, None]:
+    def listen(self) -> EventListener[T]:
         """What happens from now on, after what happened lately."""
-        send, receive = trio.open_memory_channel[T](_BACKLOG)
-        for event in self._recent:
-            _put(send, receive, event)
+        listener = EventListener(self._recent)
         if self._closed:
-            send.close()
-        listener = (send, receive)
-        self._listeners.append(listener)
-        try:
-            async for event in receive:
-                yield event
-        finally:
-            self._listeners.remove(listener)
-            send.close()
-            receive.close()
-
-
-def _put(send: trio.MemorySendChannel[T], receive: trio.MemoryReceiveChannel[T], event: T) -> None:
-    while True:
-        try:
-            send.send_nowait(event)
-        except trio.WouldBlock:
-            receive.receive_nowait()
-        except trio.BrokenResourceError:
-            return
+            listener.end()
         else:
-            return
+            self._listeners.append(ref(listener))
+        return listener
+
+    def _living(self) -> list[EventListener[T]]:
+        living = [listener for each in self._listeners if (listener := each()) is not None]
+        if len(living) != len(self._listeners):
+            self._listeners = [ref(listener) for listener in living]
+        return living
+
+
+class EventListener(AsyncGenerator[T, None]):
+    """Iterates over events as they happen.
+
+    Used like an asynchronous generator, but no trap like one: a loop that is left by ``break`` leaves nothing behind
+    that would have to be closed.
+    """
+
+    def __init__(self, recent: Iterable[T]) -> None:
+        self._events = deque(recent, maxlen=_BACKLOG)
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._ended = False
+
+    async def asend(self, _value: None) -> T:
+        """The next event; what ``async for`` calls."""
+        await trio.lowlevel.checkpoint()
+        while not self._events:
+            if self._ended:
+                raise StopAsyncIteration
+            await self._waiting.park()
+        return self._events.popleft()
+
+    async def athrow(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: BaseException | object = None,
+        tb: TracebackType | None = None,
+    ) -> T:
+        """Stop listening, and raise."""
+        self.end()
+        return await super().athrow(typ, val, tb)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._events.clear()
+        self.end()
+        await trio.lowlevel.checkpoint()
+
+    def hear(self, event: T) -> None:
+        """Something happened; the oldest that nobody took makes room."""
+        self._events.append(event)
+        self._waiting.unpark()
+
+    def end(self) -> None:
+        """Nothing more will happen."""
+        self._ended = True
+        self._waiting.unpark_all()

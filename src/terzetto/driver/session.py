@@ -22,7 +22,7 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.contract import Core
 from terzetto.net.coalesce import CoalescingReader
 from terzetto.net.endpoint import DatagramEndpoint, Run, Trouble
-from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
+from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros, micros
 
 __all__ = ["Session", "SessionPath", "SessionStatistics"]
 
@@ -61,7 +61,8 @@ class Session(Generic[EventT]):
     """Runs *core* on *paths*; events go to *deliver*, the network's complaints to *complain*.
 
     *deliver* and *complain* are called between awaits and must not block; they are where the protocol's ``api``
-    fills the bounded channels that its users read.
+    fills the bounded channels that its users read. *patience* is how late the timer may be while commands keep
+    coming, for those who use `commanded`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Session(Generic[EventT]):
         *,
         deliver: Callable[[list[EventT]], None],
         complain: Callable[[Trouble], None] | None = None,
+        patience: float = 0.0,
     ) -> None:
         self._core = core
         self._paths = tuple(paths)
@@ -83,6 +85,8 @@ class Session(Generic[EventT]):
         self._ticking = 0
         self._due: Micros | None = None
         self._longest_tick = max((path.tick for path in paths), default=0.0)
+        self._patience = patience
+        self._stands_back_until: Micros = -1
         self._batches_shed = 0
         self._wakeups = 0
         self._next_hearing: Micros = 0
@@ -132,6 +136,15 @@ class Session(Generic[EventT]):
         if events:
             self._deliver(events)
         self._arm()
+
+    def commanded(self, now: Micros) -> None:
+        """A command was just given to the core: send and deliver, and do what is due as well.
+
+        While commands keep coming, the timer stands back by *patience*: it would only wake up for what is done here.
+        """
+        self._be_on_time(now)
+        self._stands_back_until = now + micros(self._patience)
+        self.drain()
 
     @property
     def is_writable(self) -> bool:
@@ -237,6 +250,11 @@ class Session(Generic[EventT]):
             earliest = trio.current_time() + 2 * self._longest_tick
             if alarm.deadline < earliest:
                 alarm.deadline = earliest + _STANDING_BACK * self._longest_tick
+        elif due is not None and due < self._stands_back_until:
+            # Commands keep time too, but nobody says when they stop, so the timer stays within reach.
+            earliest = self._stands_back_until / MICROS_PER_SECOND
+            if alarm.deadline < earliest:
+                alarm.deadline = earliest + 2 * self._patience
         elif due is not None and (deadline := due / MICROS_PER_SECOND) < alarm.deadline:
             # Moving a deadline costs as much as a system call. One that has become later stays where it is: the
             # timer wakes up once for nothing, and sets it right.

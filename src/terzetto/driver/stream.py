@@ -34,6 +34,9 @@ EventT = TypeVar("EventT")
 # Frames joined for one call to the kernel: enough to spare calls, little enough to copy.
 _JOIN: Final = 256 * 1024
 
+# A read that brought so much was worth its wake-up, and more is probably waiting.
+_PLENTY: Final = 32 * 1024
+
 
 class StreamSession(Generic[EventT]):
     """Runs *core* on *stream*; events go to *deliver*, which must not block.
@@ -200,7 +203,7 @@ class StreamSession(Generic[EventT]):
             self.drain()
             if not data:
                 return
-            if self.tick:
+            if self.tick and len(data) < _PLENTY:
                 await trio.sleep(self.tick)
 
     async def _keep_time(self) -> None:

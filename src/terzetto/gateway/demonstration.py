@@ -18,10 +18,11 @@ import attrs
 import trio
 
 from terzetto.driver.clock import current_micros
+from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidOption
 from terzetto.gateway.demonstrable import LOOPBACK, PROTOCOLS, DemoEnds, DemoProtocol
 from terzetto.gateway.impairment import ImpairmentProxy, open_impairment_proxy
-from terzetto.mpegts.generator import TsGenerator
+from terzetto.mpegts.generator import LOWEST_BITRATE, TsGenerator
 from terzetto.mpegts.packet import PACKET_SIZE
 from terzetto.net.endpoint import Address
 from terzetto.primitives.impairment import LinkConditions
@@ -84,6 +85,10 @@ class DemoPlan:
     def check(self) -> None:
         """Refuse what cannot be shown."""
         _ = self.chosen_profile
+        if self.bitrate < LOWEST_BITRATE:
+            raise InvalidOption(
+                f"bitrate is {self.bitrate} bit/s, and must be at least {LOWEST_BITRATE} for a valid stream"
+            )
         if not 0 < self.seconds <= 3600:
             raise InvalidOption(f"seconds is {self.seconds:g}, and must lie between 0 and 3600")
         if not 0 < self.chosen_latency <= 30:
@@ -182,11 +187,11 @@ class Demonstration:
         plan = self.plan
         async with plan.entry.open_ends(plan.chosen_profile, plan.chosen_latency, self._bridge) as ends:
             self._ends = ends
-            async with trio.open_nursery() as nursery:
+            await ends.wait_connected()
+            async with open_session_nursery() as nursery:
                 nursery.start_soon(self._receive, ends)
                 await self._send(ends)
-                await self._wait_for_the_rest(ends)
-                nursery.cancel_scope.cancel()
+                await self._wait_for_the_rest()
             return self._conclude()
 
     @asynccontextmanager
@@ -203,7 +208,6 @@ class Demonstration:
             yield proxy
 
     async def _send(self, ends: DemoEnds) -> None:
-        await ends.wait_connected()
         self._phase = "streaming"
         generator = TsGenerator(self.plan.bitrate, seed=self.plan.seed)
         left = self.plan.packets * PACKETS_PER_PAYLOAD
@@ -232,7 +236,7 @@ class Demonstration:
         if self._phase == "finishing" and self._bytes_received >= self._bytes_sent:
             self._all_here.set()
 
-    async def _wait_for_the_rest(self, ends: DemoEnds) -> None:
+    async def _wait_for_the_rest(self) -> None:
         """Until everything is there, or nothing more can come."""
         with trio.move_on_after(self.plan.chosen_latency + 2 * self.plan.delay + _GRACE):
             await self._all_here.wait()

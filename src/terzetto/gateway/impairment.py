@@ -101,6 +101,7 @@ class ImpairmentProxy:
         self._clients_seen = self._clients_refused = self._strangers = 0
         self._gone_up = self._gone_down = NO_FATES
         self._gone_dropped = 0
+        self._final: ImpairmentStatistics | None = None
 
     @property
     def listen_address(self) -> Address:
@@ -116,7 +117,9 @@ class ImpairmentProxy:
                 leg.down.line.change(self._down)
 
     def statistics(self) -> ImpairmentStatistics:
-        """A snapshot of the counters."""
+        """A snapshot of the counters; once closed, the last one."""
+        if self._final is not None:
+            return self._final
         up, down, dropped = self._gone_up, self._gone_down, self._gone_dropped
         for client in self._clients:
             up, down = up + client.fates_up(), down + client.fates_down()
@@ -142,7 +145,9 @@ class ImpairmentProxy:
             task_status.started()
 
     def close(self) -> None:
-        """Close every socket."""
+        """Close every socket; harmless when closed already."""
+        if self._final is None:
+            self._final = self.statistics()
         for endpoint in self._listeners:
             endpoint.close()
         for client in self._clients:

@@ -45,6 +45,7 @@ class Output:
         self._queue: deque[tuple[float, Batch]] = deque()
         self._waiting = 0
         self._is_busy = False
+        self._is_reached = False
         self._ended = False
         self._changed = trio.Event()
         self._took = trio.Event()
@@ -52,6 +53,8 @@ class Output:
         self._last_complaint = -_BETWEEN_COMPLAINTS
         self.opened = trio.Event()
         """Set when the sink was opened, or could not be."""
+        self.finished = trio.Event()
+        """Set when `run` has returned."""
         self.ready = trio.Event()
         """Set when what is sent reaches somebody for the first time."""
         self.is_gone = False
@@ -119,26 +122,8 @@ class Output:
         pause = _FIRST_PAUSE
         while True:
             opened_at = trio.current_time()
-            try:
-                await self._serve()
-            except CallerError:
-                raise
-            except (TerzettoError, OSError, trio.BrokenResourceError) as exc:
-                self.failure = exc
-            else:
-                return
-            finally:
-                self._sink = None
-                self._is_busy = False
-                self.opened.set()
-            if isinstance(self.failure, BrokenPipeError):
-                self.is_gone = True
-                self._give_up("nobody reads it any more")
-                self._on_gone()
-                return
-            if self._ended:
-                self._give_up(f"failed: {self.failure}")
-                return
+            if await self._try() or self._is_over():
+                break
             if trio.current_time() - opened_at > _LONGEST_PAUSE:
                 pause = _FIRST_PAUSE
             self._report("failed", f"{self.failure}; trying again in {pause:g} s", level="warning")
@@ -147,12 +132,41 @@ class Output:
                     self._changed = trio.Event()
                     await self._changed.wait()
             pause = min(2 * pause, _LONGEST_PAUSE)
+        self.finished.set()
+
+    async def _try(self) -> bool:
+        """Open the sink and serve it; whether that came to its proper end."""
+        try:
+            await self._serve()
+        except CallerError:
+            raise
+        except (TerzettoError, OSError, trio.BrokenResourceError) as exc:
+            self.failure = exc
+            return False
+        finally:
+            self._sink = None
+            self._is_busy = False
+            self.opened.set()
+        return True
+
+    def _is_over(self) -> bool:
+        """Whether there is no point in opening the sink again."""
+        if isinstance(self.failure, BrokenPipeError):
+            self.is_gone = True
+            self._give_up("nobody reads it any more")
+            self._on_gone()
+        elif self._ended:
+            self._give_up(f"failed: {self.failure}")
+        else:
+            return False
+        return True
 
     async def _serve(self) -> None:
         async with open_session_nursery() as nursery:
             sink = await self.plan.open(nursery, self._report)
             try:
                 self._sink = sink
+                self._is_reached = False
                 if self.failure is not None:
                     self.failure = None
                     self._report("reopened", "open again")
@@ -169,39 +183,50 @@ class Output:
                 raise
 
     async def _tell_when_ready(self, sink: Sink) -> None:
-        await sink.wait_ready()
+        try:
+            await sink.wait_ready()
+        except trio.ClosedResourceError:
+            return  # it was given up before it was ready
+        self._is_reached = True
         self._last_progress = trio.current_time()
         self.ready.set()
+        self._changed.set()
 
     async def _write(self, sink: Sink) -> None:
         while True:
-            if not self._queue:
-                if self._ended:
-                    return
+            if self._queue and self._is_reached:
+                if sink.gather_seconds and not self._ended:
+                    await trio.sleep(sink.gather_seconds)
+                await self._send_waiting(sink)
+            elif not self._ended:
                 self._changed = trio.Event()
                 await self._changed.wait()
-                continue
-            if self._ended and not self.ready.is_set():
-                with trio.move_on_after(_LAST_CHANCE):
-                    await self.ready.wait()
-                if not self.ready.is_set():
-                    self._give_up("was never ready")
-                    return
-            if sink.gather_seconds and not self._ended:
-                await trio.sleep(sink.gather_seconds)
-            await self._send_waiting(sink)
+            elif self._queue and not await self._reach_at_last():
+                self._give_up("was never ready")
+                return
+            elif not self._queue:
+                return
+
+    async def _reach_at_last(self) -> bool:
+        """The input has ended and nobody is there yet: a last chance."""
+        self._changed = trio.Event()
+        with trio.move_on_after(_LAST_CHANCE):
+            await self._changed.wait()
+        return self._is_reached
 
     async def _send_waiting(self, sink: Sink) -> None:
         # While `_is_busy`, new packets queue up behind those that are on their way.
         self._is_busy = True
         try:
             if not sink.gather_seconds:
-                await sink.wait_ready()  # meanwhile the queue stays within its bounds
-                self._shed_stale()
+                self._shed_stale(sink.backlog_seconds)
             taken = self._take()
-            if taken.payloads:
+            try:
                 await sink.send(taken)
-                self._count(taken)
+            except BaseException:
+                self._shed(len(taken.payloads))
+                raise
+            self._count(taken)
         finally:
             self._is_busy = False
         self._last_progress = trio.current_time()
@@ -214,25 +239,26 @@ class Output:
         batches = [batch for _, batch in self._queue]
         self._queue.clear()
         payloads = [payload for batch in batches for payload in batch.payloads]
-        return Batch(payloads, batches[0].source_time if batches else None)
+        return Batch(payloads, batches[0].source_time)
 
     def _enqueue(self, batch: Batch) -> None:
         self._queue.append((trio.current_time(), batch))
         self._waiting += len(batch.payloads)
-        if self._waiting > QUEUE_LIMIT:
-            self._shed_stale()
-        self._changed.set()
+        while self._waiting > QUEUE_LIMIT and len(self._queue) > 1:
+            self._shed_oldest()
+        if self._is_reached:
+            self._changed.set()
 
-    def _shed_stale(self) -> None:
-        oldest_kept = trio.current_time() - (
-            self._sink.backlog_seconds if self._sink else Sink.backlog_seconds
-        )
-        while len(self._queue) > 1 and (
-            self._waiting > QUEUE_LIMIT or (self._queue[0][0] < oldest_kept and not self._ended)
-        ):
-            _, batch = self._queue.popleft()
-            self._waiting -= len(batch.payloads)
-            self._shed(len(batch.payloads))
+    def _shed_stale(self, age: float) -> None:
+        """Drop what has waited for longer than *age*, unless it is the end of all."""
+        horizon = trio.current_time() - age
+        while len(self._queue) > 1 and self._queue[0][0] < horizon and not self._ended:
+            self._shed_oldest()
+
+    def _shed_oldest(self) -> None:
+        _, batch = self._queue.popleft()
+        self._waiting -= len(batch.payloads)
+        self._shed(len(batch.payloads))
 
     def _shed(self, count: int) -> None:
         self.shed += count

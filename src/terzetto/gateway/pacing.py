@@ -16,11 +16,13 @@ from terzetto.errors import InvalidOption
 from terzetto.gateway.contract import Batch, InputSettings, Json, Source
 from terzetto.mpegts.alignment import PacketAligner, PayloadCutter
 from terzetto.mpegts.pcr import PcrPacer, TimedPayload
-from terzetto.net.coalesce import DEFAULT_TICK
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, seconds
 
 __all__ = ["BitratePacer", "ByteReader", "ByteSource", "Paced", "TransportPacer", "Unpaced", "make_source"]
+
+# Shorter than a reader's tick: a decoder behind plain UDP may have little buffer to smooth bursts with.
+_TICK: Final = 0.004
 
 # Payloads are timed this far ahead, so that a disk may be slow now and then.
 _READ_AHEAD: Final = 0.5
@@ -164,7 +166,7 @@ class Unpaced(ByteSource):
 class Paced(ByteSource):
     """Payloads when they are due."""
 
-    def __init__(self, reader: ByteReader, pacer: Pacer, *, tick: float = DEFAULT_TICK) -> None:
+    def __init__(self, reader: ByteReader, pacer: Pacer, *, tick: float = _TICK) -> None:
         super().__init__(reader)
         self._pacer = pacer
         self._tick = tick

@@ -26,6 +26,7 @@ _MODULES: Final = {
     "file": "terzetto.gateway.file",
     "rist": "terzetto.gateway.rist",
     "rtp": "terzetto.gateway.rtp",
+    "srt": "terzetto.gateway.srt",
     "stdio": "terzetto.gateway.stdio",
     "udp": "terzetto.gateway.udp",
 }

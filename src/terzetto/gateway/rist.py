@@ -85,7 +85,7 @@ def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
 
     async def open_source(nursery: trio.Nursery, report: Report) -> Source:
         receiver = await connect_rist_receiver(nursery, url.to_string(reveal=True))
-        _watch(nursery, receiver, report)
+        _watch(nursery, url, receiver, report)
         return RistSource(receiver)
 
     return SourcePlan(url, open_source)
@@ -97,13 +97,17 @@ def plan_sink(url: EndpointUrl) -> SinkPlan:
 
     async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
         sender = await connect_rist_sender(nursery, url.to_string(reveal=True))
-        _watch(nursery, sender, report)
+        _watch(nursery, url, sender, report)
         return RistSink(sender)
 
     return SinkPlan(url, open_sink)
 
 
-def _watch(nursery: trio.Nursery, stream: RistSender | RistReceiver, report: Report) -> None:
+def _watch(
+    nursery: trio.Nursery, url: EndpointUrl, stream: RistSender | RistReceiver, report: Report
+) -> None:
+    if url.listen:
+        report("listening", f"listening at {stream.local_address}")
     nursery.start_soon(_retell, stream.events(), report)
     nursery.start_soon(_mind_silence, stream, stream.explain_silence, report)
 
@@ -128,7 +132,7 @@ async def _mind_silence(
         await trio.sleep(pause)
         if stream.is_connected:
             return
-        report("no_answer", f"{explain(trio.current_time() - started)}; trying on", level="warning")
+        report("no_answer", f"{explain(round(trio.current_time() - started, 1))}; trying on", level="warning")
         pause = _PATIENCE_AGAIN
 
 

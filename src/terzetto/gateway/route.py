@@ -75,19 +75,20 @@ class Route:
 
         Raises what went wrong with the input, or with all outputs at once when they were opened.
         """
-        async with open_session_nursery() as background:
-            source = await self._plan.open(background, self._report_for(self._plan.name, "input"))
+        async with open_session_nursery() as nursery:
+            source = await self._plan.open(nursery, self._report_for(self._plan.name, "input"))
+            self._source = source
             try:
-                self._source = source
-                async with trio.open_nursery() as outputs:
-                    for output in self._outputs:
-                        outputs.start_soon(output.run)
-                    with self._reading:
-                        await self._wait_for_outputs(source)
-                        background.start_soon(self._mind_silence, source.silence_hint)
-                        await self._carry(source)
-                    for output in self._outputs:
-                        output.end()
+                for output in self._outputs:
+                    nursery.start_soon(output.run)
+                with self._reading:
+                    await self._wait_for_outputs(source)
+                    nursery.start_soon(self._mind_silence, source.silence_hint)
+                    await self._carry(source)
+                for output in self._outputs:
+                    output.end()
+                for output in self._outputs:
+                    await output.finished.wait()
             finally:
                 with suppress(trio.ClosedResourceError):
                     self._details = source.statistics()
@@ -113,6 +114,11 @@ class Route:
     def all_done(self) -> bool:
         """Whether every output is or was served; False where one failed, or was never ready."""
         return all(output.ready.is_set() and output.failure is None for output in self._outputs)
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether every output failed for good, which ends the route."""
+        return all(output.is_gone for output in self._outputs)
 
     def reports(self) -> list[EndpointReport]:
         """What passed so far, the input first."""
@@ -182,7 +188,7 @@ class Route:
             report("no_input", text, level="warning")
 
     def _stop_if_nobody_is_left(self) -> None:
-        if all(output.is_gone for output in self._outputs):
+        if self.is_deserted:
             self.stop()
 
     def _report_for(self, endpoint: str, role: Literal["input", "output"]) -> Report:

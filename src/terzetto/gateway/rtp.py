@@ -142,8 +142,8 @@ def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
     reader.finish()
 
     async def open_source(nursery: trio.Nursery, report: Report) -> Source:
-        del nursery, report
-        return RtpSource(await open_input_endpoint(url, options), tick=options.tick)
+        del nursery
+        return RtpSource(await open_input_endpoint(url, options, report), tick=options.tick)
 
     return SourcePlan(url, open_source)
 

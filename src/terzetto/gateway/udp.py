@@ -13,6 +13,7 @@ import trio
 
 from terzetto.errors import InvalidUrl
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
+from terzetto.net.addresses import is_multicast
 from terzetto.net.coalesce import DEFAULT_TICK, CoalescingReader
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import current_network
@@ -115,8 +116,8 @@ def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
     reader.finish()
 
     async def open_source(nursery: trio.Nursery, report: Report) -> Source:
-        del nursery, report
-        return UdpSource(await open_input_endpoint(url, options), tick=options.tick)
+        del nursery
+        return UdpSource(await open_input_endpoint(url, options, report), tick=options.tick)
 
     return SourcePlan(url, open_source)
 
@@ -164,15 +165,22 @@ def refuse_listening_output(url: EndpointUrl) -> None:
         )
 
 
-async def open_input_endpoint(url: EndpointUrl, options: UdpOptions) -> DatagramEndpoint:
+async def open_input_endpoint(url: EndpointUrl, options: UdpOptions, report: Report) -> DatagramEndpoint:
     """Bind the address that *url* names, or join the group."""
     network = current_network()
     local = Address("", url.port or 0)
     if url.host:
         local = (await network.resolve(url.host, url.port or 0))[0]
-    return await network.open_datagram_endpoint(
-        attrs.evolve(options.endpoint, local=local, family=6 if local.is_ipv6 else 4)
+    endpoint = await network.open_datagram_endpoint(
+        attrs.evolve(
+            options.endpoint,
+            local=local,
+            family=6 if local.is_ipv6 else 4,
+            groups=(local.host,) if is_multicast(local.host) else (),
+        )
     )
+    report("listening", f"listening at {endpoint.local_address}")
+    return endpoint
 
 
 async def open_output_endpoint(url: EndpointUrl, options: UdpOptions) -> tuple[DatagramEndpoint, Address]:

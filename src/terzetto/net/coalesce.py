@@ -14,10 +14,10 @@ from terzetto.net.endpoint import DatagramEndpoint, Run
 
 __all__ = ["DEFAULT_TICK", "CoalescingReader"]
 
-# A sender's tick adds half of itself to the delay of a packet, four milliseconds at the median, which is small
-# beside any recovery buffer; a receiver's adds nothing, it releases as much ahead. A shorter tick costs CPU at low
-# rates, see docs/performance.md.
-DEFAULT_TICK: Final = 0.008
+# A sender's tick adds half of itself to the delay of a packet, less than four milliseconds at the median, which is
+# small beside any recovery buffer; a receiver's adds nothing, it releases as much ahead. A shorter tick costs CPU at
+# low rates, see docs/performance.md.
+DEFAULT_TICK: Final = 0.007
 
 # More than this in one tick (300 Mbit/s in the longest), and ticks get shorter; much less, and they get longer again.
 _MANY: Final = 320

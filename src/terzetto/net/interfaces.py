@@ -127,7 +127,8 @@ def _ipv4_addresses() -> Iterator[tuple[str, bytes]]:
 
 def _ipv6_addresses() -> Iterator[tuple[str, bytes, bool]]:
     """Name of the interface, packed address, and whether it is link-local, for each IPv6 address."""
-    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
+    # This thread's view: one may have moved into a network namespace of its own.
+    for line in Path("/proc/thread-self/net/if_inet6").read_text(encoding="ascii").splitlines():
         address, _, _, scope, _, name = line.split()
         yield name, bytes.fromhex(address), scope == "20"
 

@@ -15,12 +15,13 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.nursery import open_session_nursery
+from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import OutOfBandReceived, RistEvent, RistPacket
-from terzetto.rist.options import RistKnobs, RistOptions
+from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
 from terzetto.rist.plan import prepare
 from terzetto.rist.runtime import Runtime, Silence, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
@@ -80,8 +81,12 @@ class RistSender(trio.abc.SendStream):
         """Wait until a receiver has answered.
 
         Raises `terzetto.errors.PeerTimedOut` after ``connect_timeout``, or `WrongProtocol` when what answers is
-        something else.
+        something else. One way there are no answers to wait for.
         """
+        if self._runtime.options.one_way:
+            self._check_open()
+            await trio.lowlevel.checkpoint()
+            return
         await self._runtime.wait_connected()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -176,13 +181,21 @@ class RistSender(trio.abc.SendStream):
 
     def set_bandwidth(self, kilobits: int) -> None:
         """Change the ceiling for media and repeats together, in kbit/s."""
+        if kilobits < 1:
+            raise InvalidOption(f"bandwidth is {kilobits!r}, must be at least 1 kbit/s")
         self._core.set_bandwidth(kilobits * 1000)
 
     def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
+        longest = max(map(len, payloads), default=0)
+        if longest > MAX_PAYLOAD_SIZE:
+            raise InvalidOption(
+                f"a payload has {longest} bytes, must have at most {MAX_PAYLOAD_SIZE}",
+                hint="send_all() cuts bytes of any length into payloads",
+            )
         now = current_micros()
         self._core.send(payloads, now=now, source_time=None if source_time is None else micros(source_time))
         self._last_sent = now / 1e6
-        self._session.drain()
+        self._session.commanded(now)
 
     def _check_open(self) -> None:
         if self._closed or self._runtime.is_closed:
@@ -225,16 +238,17 @@ class RistReceiver(trio.abc.ReceiveStream):
         """Consecutive payloads, joined: all that are due, at least one byte; gaps show in `statistics` only."""
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
-        if not self._rest:
+        if self._rest:
+            await trio.lowlevel.checkpoint()
+        while not self._rest:
             packets = await self._next()
             if not packets:
                 return b""
+            # Payloads may be empty, but an empty answer would be taken for the end.
             if len(packets) == 1:
                 self._rest = packets[0].payload
             else:
                 self._rest = b"".join([packet.payload for packet in packets])
-        else:
-            await trio.lowlevel.checkpoint()
         limit = _RECEIVE_SIZE if max_bytes is None else max_bytes
         if len(self._rest) <= limit:
             data, self._rest = self._rest, b""
@@ -274,8 +288,8 @@ class RistReceiver(trio.abc.ReceiveStream):
             self._queue.divert(None)
 
     async def aclose(self) -> None:
-        """Say goodbye, where the profile has a word for it, and close at once."""
-        if not self._runtime.is_closed:
+        """Say goodbye and close, at once."""
+        if not self._runtime.is_stopped:
             self._core.close(now=current_micros())
             self._session.drain()
         self._queue.close()
@@ -308,11 +322,17 @@ class RistReceiver(trio.abc.ReceiveStream):
 
     def statistics(self) -> RistReceiverStatistics:
         """A snapshot of the counters."""
-        return receiver_statistics(self._core, shed=self._queue.shed)
+        return receiver_statistics(self._core, now=current_micros(), shed=self._queue.shed)
 
     def events(self) -> AsyncGenerator[RistEvent, None]:
         """What happens from now on, after the most recent of what has happened."""
         return self._runtime.events.listen()
+
+    def set_nack_type(self, nack_type: NackType) -> None:
+        """Ask for repeats in another form from now on: ``range`` or ``bitmask``."""
+        if nack_type not in ("range", "bitmask"):
+            raise InvalidOption(f"nack_type is {nack_type!r}, must be one of 'range', 'bitmask'")
+        self._core.translator.nack_type = nack_type
 
     async def _next(self) -> list[RistPacket]:
         if self._runtime.options.connect_timeout is not None and not self._runtime.was_connected:
@@ -329,7 +349,7 @@ async def connect_rist_sender(
     **knobs: Unpack[RistKnobs],
 ) -> RistSender:
     """Open a sender whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_sender`."""
-    plan = await prepare(url, options, knobs, authorize=authorize is not None)
+    plan = await prepare(url, options, knobs, sends=True, authorize=authorize is not None)
     endpoints = await plan.open_endpoints()
     return RistSender(
         await start_session(
@@ -355,7 +375,7 @@ async def connect_rist_receiver(
         plan,
         plan.make_receiver(),
         endpoints,
-        media_tick=plan.options.tick,
+        media_tick=plan.options.effective_tick,
         queue=queue,
         authorize=authorize,
     )

@@ -75,7 +75,7 @@ class RistListener(trio.abc.Listener[RistReceiver]):
                 endpoint,
                 route=route,
                 strangers=self._meet,
-                tick=plan.options.tick if channel == MEDIA else 0.0,
+                tick=plan.options.effective_tick if channel == MEDIA else 0.0,
                 limit=limit,
             )
             for channel, (endpoint, route) in enumerate(zip(endpoints, routes, strict=True))
@@ -193,7 +193,7 @@ class _Flow:
         """Packets in the recovery buffer are still delivered when their time comes."""
         flow = self.runtime.core.flow
         if flow is not None and flow.waiting:
-            await trio.sleep(seconds(flow.buffer) + self.runtime.options.tick)
+            await trio.sleep(seconds(flow.buffer) + self.runtime.options.effective_tick)
 
 
 def _flow_of(where: Struct) -> Callable[[Run, Buffer], Hashable]:

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 
 import attrs
 
 from terzetto.errors import InvalidOption
 
-__all__ = ["CongestionControl", "Profile", "RistKnobs", "RistOptions", "SrpCompat", "TimingMode"]
+__all__ = [
+    "CongestionControl",
+    "NackType",
+    "Profile",
+    "RistKnobs",
+    "RistOptions",
+    "SrpCompat",
+    "TimingMode",
+]
 
 Profile: TypeAlias = Literal["simple", "main", "advanced"]
+NackType: TypeAlias = Literal["range", "bitmask"]
 
 SrpCompat: TypeAlias = Literal["auto", "padded", "unpadded", "zero-state", "legacy"]
 
@@ -50,13 +59,56 @@ _Check: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 def _within(low: float, high: float, unit: str = "") -> _Check:
     suffix = f" {unit}" if unit else ""
 
-    def check(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
-        if isinstance(value, bool) or not low <= value <= high:
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise InvalidOption(
                 f"{attribute.name} is {value!r}, must lie between {low:g} and {high:g}{suffix}"
             )
 
     return check
+
+
+def _whole(low: int, high: int, unit: str = "") -> _Check:
+    suffix = f" {unit}" if unit else ""
+
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise InvalidOption(
+                f"{attribute.name} is {value!r}, must be a whole number between {low} and {high}{suffix}"
+            )
+
+    return check
+
+
+def _is_switch(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidOption(f"{attribute.name} is {value!r}, must be True or False")
+
+
+def _is_text_or_none(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidOption(f"{attribute.name} is {value!r}, must be text or None")
+
+
+_ModeT = TypeVar("_ModeT", bound=IntEnum)
+
+
+def _mode(kind: type[_ModeT], name: str, value: _ModeT | int | str) -> _ModeT:
+    """Modes may be given as such, as libRIST's number, or by name."""
+    wanted = value.lower() if isinstance(value, str) else value
+    for mode in kind:
+        if not isinstance(wanted, bool) and wanted in (mode.name.lower(), mode.value):
+            return mode
+    names = ", ".join(f"{mode.value} ({mode.name.lower()})" for mode in kind)
+    raise InvalidOption(f"{name} is {value!r}, must be one of {names}")
+
+
+def _congestion_control(value: CongestionControl | int | str) -> CongestionControl:
+    return _mode(CongestionControl, "congestion_control", value)
+
+
+def _timing_mode(value: TimingMode | int | str) -> TimingMode:
+    return _mode(TimingMode, "timing_mode", value)
 
 
 def _one_of(*allowed: object) -> _Check:
@@ -68,7 +120,9 @@ def _one_of(*allowed: object) -> _Check:
     return check
 
 
-def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidOption(f"{attribute.name} is {value!r}, must be text")
     if len(value.encode()) > MAX_CNAME:
         raise InvalidOption(
             f"{attribute.name} has {len(value.encode())} bytes, must have at most {MAX_CNAME}"
@@ -87,6 +141,11 @@ MAX_CNAME: Final = 127
 
 # What libRIST's buffers hold.
 MAX_SECRET: Final = 127
+# libRIST's since 0.2.8, in seconds.
+DEFAULT_REORDER_BUFFER: Final = 0.015
+
+# What comes out in one go after 16 ms is 30 packets at 20 Mbit/s: a burst that every decoder's buffer takes.
+_LONGEST_TICK: Final = 0.016
 
 # The one that fits the usual MTU as seven MPEG-TS packets.
 DEFAULT_PAYLOAD_SIZE: Final = 1316
@@ -109,35 +168,35 @@ class RistOptions:
     """Shortest recovery buffer, in seconds. Equal to ``buffer_max`` it is fixed, otherwise it adapts."""
     buffer_max: float = attrs.field(default=1.0, validator=_within(0.001, 30.0, "seconds"))
     """Longest recovery buffer: how far behind the source the output may run to wait for repeats."""
-    reorder_buffer: float = attrs.field(default=0.015, validator=_within(0.0, 30.0, "seconds"))
+    reorder_buffer: float = attrs.field(
+        default=DEFAULT_REORDER_BUFFER, validator=_within(0.0, 30.0, "seconds")
+    )
     """How long a gap is given to fill by itself before the first request."""
     rtt_min: float = attrs.field(default=0.005, validator=_within(0.003, 30.0, "seconds"))
     """Never assume a shorter round trip than this."""
     rtt_max: float = attrs.field(default=0.5, validator=_within(0.003, 30.0, "seconds"))
     """Never assume a longer round trip than this."""
-    rtt_multiplier: int = attrs.field(default=7, validator=_within(1, 100))
+    rtt_multiplier: int = attrs.field(default=7, validator=_whole(1, 100))
     """An adapting buffer aims at this many round trips."""
-    min_retries: int = attrs.field(default=6, validator=_within(2, 100))
+    min_retries: int = attrs.field(default=6, validator=_whole(2, 100))
     """An adapting buffer leaves room for at least this many requests."""
-    max_retries: int = attrs.field(default=20, validator=_within(2, 100))
+    max_retries: int = attrs.field(default=20, validator=_whole(2, 100))
     """Give up on a packet after this many requests."""
-    bandwidth: int = attrs.field(default=100_000, validator=_within(1, 100_000_000, "kbit/s"))
+    bandwidth: int = attrs.field(default=100_000, validator=_whole(1, 100_000_000, "kbit/s"))
     """Ceiling for media and repeats together, kbit/s; repeats are held back above it, media never."""
-    return_bandwidth: int = attrs.field(default=0, validator=_within(0, 100_000_000, "kbit/s"))
+    return_bandwidth: int = attrs.field(default=0, validator=_whole(0, 100_000_000, "kbit/s"))
     """Ceiling for a receiver's requests, kbit/s; 0 is none."""
     congestion_control: CongestionControl = attrs.field(
-        default=CongestionControl.NORMAL, converter=CongestionControl
+        default=CongestionControl.NORMAL, converter=_congestion_control
     )
     """How hard a sender holds repeats back."""
-    timing_mode: TimingMode = attrs.field(default=TimingMode.SOURCE, converter=TimingMode)
+    timing_mode: TimingMode = attrs.field(default=TimingMode.SOURCE, converter=_timing_mode)
     """Which clock decides when a packet is due."""
-    nack_type: Literal["range", "bitmask"] = attrs.field(
-        default="range", validator=_one_of("range", "bitmask")
-    )
+    nack_type: NackType = attrs.field(default="range", validator=_one_of("range", "bitmask"))
     """Which form of request a receiver sends; both are always understood."""
-    one_way: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    one_way: bool = attrs.field(default=False, validator=_is_switch)
     """There is no return channel: send no reports, keep no history, ask for nothing."""
-    fast_start: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    fast_start: bool = attrs.field(default=False, validator=_is_switch)
     """Send media at once instead of waiting until the receiver has answered."""
 
     secret: str | None = attrs.field(default=None, repr=False)
@@ -179,30 +238,41 @@ class RistOptions:
     """Time between reports. Peers of older versions lose patience after a quarter of a second of silence."""
 
     payload_size: int = attrs.field(
-        default=DEFAULT_PAYLOAD_SIZE, validator=_within(1, MAX_PAYLOAD_SIZE, "bytes")
+        default=DEFAULT_PAYLOAD_SIZE, validator=_whole(1, MAX_PAYLOAD_SIZE, "bytes")
     )
     """``send_all`` cuts bytes into payloads of this size."""
-    rtp_ptype: int = attrs.field(default=33, validator=_within(0, 127))
+    rtp_ptype: int = attrs.field(default=33, validator=_whole(0, 127))
     """RTP payload type of what we send; 33 is MPEG-TS."""
     flow_id: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_within(0, 0xFFFF_FFFF))
+        default=None, validator=attrs.validators.optional(_whole(0, 0xFFFF_FFFF))
     )
     """The flow we send (an even SSRC); None picks one at random."""
 
-    interface: str | None = None
+    interface: str | None = attrs.field(default=None, validator=_is_text_or_none)
     """Leave by this interface (a name, or one of its addresses); in URLs ``miface``."""
-    ttl: int | None = attrs.field(default=None, validator=attrs.validators.optional(_within(0, 255)))
+    ttl: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 255)))
     """Time to live (hop limit) of what we send."""
-    tos: int | None = attrs.field(default=None, validator=attrs.validators.optional(_within(0, 255)))
+    tos: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 255)))
     """IP traffic class byte of what we send."""
-    source: str | None = None
+    source: str | None = attrs.field(default=None, validator=_is_text_or_none)
     """Accept a multicast group's traffic from this sender only."""
-    local_port: int = attrs.field(default=0, validator=_within(0, 65534))
+    local_port: int = attrs.field(default=0, validator=_whole(0, 65534))
     """Call from this port; 0 is any."""
-    tick: float = attrs.field(default=0.008, validator=_within(0.0, 0.1, "seconds"))
-    """While media flows, read it this often rather than at every arrival (see docs/performance.md); 0 at once."""
-    delivery_limit: int = attrs.field(default=16_384, validator=_within(64, 1_000_000, "packets"))
+    tick: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(0.0, 0.1, "seconds"))
+    )
+    """While media flows, a receiver reads and delivers this often rather than at every arrival; 0 is at once.
+
+    None chooses: a sixteenth of the buffer, 16 ms at most. See docs/performance.md."""
+    delivery_limit: int = attrs.field(default=16_384, validator=_whole(64, 1_000_000, "packets"))
     """Packets that may wait for the application; beyond it the oldest are shed and counted."""
+
+    @property
+    def effective_tick(self) -> float:
+        """The tick in force: *tick*, or what None chooses."""
+        if self.tick is not None:
+            return self.tick
+        return min(_LONGEST_TICK, self.buffer_min / 16)
 
     def __attrs_post_init__(self) -> None:
         if self.buffer_min > self.buffer_max:
@@ -211,6 +281,21 @@ class RistOptions:
             )
         if self.rtt_min > self.rtt_max:
             raise InvalidOption(f"rtt_min is {self.rtt_min:g} s, must not exceed rtt_max, {self.rtt_max:g} s")
+        if self.min_retries > self.max_retries:
+            raise InvalidOption(
+                f"min_retries is {self.min_retries}, must not exceed max_retries, {self.max_retries}"
+            )
+        if self.reorder_buffer > max(self.buffer_max, DEFAULT_REORDER_BUFFER):
+            raise InvalidOption(
+                f"reorder_buffer is {self.reorder_buffer:g} s, must not exceed buffer_max, {self.buffer_max:g} s",
+                hint="repeats are asked for only when it is over, and must come before the buffer's end",
+            )
+        if self.keepalive_interval >= self.session_timeout:
+            raise InvalidOption(
+                f"keepalive_interval is {self.keepalive_interval:g} s, must be less than session_timeout, "
+                f"{self.session_timeout:g} s",
+                hint="a peer that reports more rarely than that would be given up between two reports",
+            )
         if self.flow_id is not None and self.flow_id & 1:
             raise InvalidOption(
                 f"flow_id is {self.flow_id}, must be even",
@@ -269,7 +354,7 @@ class RistKnobs(TypedDict, total=False):
     return_bandwidth: int
     congestion_control: CongestionControl
     timing_mode: TimingMode
-    nack_type: Literal["range", "bitmask"]
+    nack_type: NackType
     one_way: bool
     fast_start: bool
     secret: str | None
@@ -296,5 +381,5 @@ class RistKnobs(TypedDict, total=False):
     tos: int | None
     source: str | None
     local_port: int
-    tick: float
+    tick: float | None
     delivery_limit: int

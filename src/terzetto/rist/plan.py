@@ -88,6 +88,7 @@ class Plan:
             delete_null_packets=options.null_packet_deletion,
             mtu=options.mtu,
             family=self.family,
+            is_silent=options.one_way and not is_media_sender,
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
         )
 
@@ -118,9 +119,14 @@ class Plan:
 
 
 async def prepare(
-    url: str, options: RistOptions | None, knobs: RistKnobs, *, authorize: bool = False
+    url: str,
+    options: RistOptions | None,
+    knobs: RistKnobs,
+    *,
+    sends: bool = False,
+    authorize: bool = False,
 ) -> Plan:
-    """Read the URL, check the options, look up the host, read the users."""
+    """Read the URL, check the options, look up the host, read the users; *sends* says which way the media is to go."""
     parsed = parse_url(url)
     if parsed.scheme != "rist":
         raise InvalidUrl(
@@ -135,6 +141,11 @@ async def prepare(
             f"port {port} is odd",
             hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}, "
             "or profile=main",
+        )
+    if chosen.one_way and parsed.listen is sends:
+        raise InvalidOption(
+            "one_way is set, but then a sender must call and a receiver must listen: nobody answers a call",
+            hint=f"write rist://host:port for the sender and rist://@:port for the receiver, not {parsed}",
         )
     network = current_network()
     remote: Address | None = None

@@ -61,12 +61,14 @@ class Runtime(Generic[CoreT]):
         self.is_closed = False
         self.on_event: Callable[[RistEvent], None] = _nobody
         """Hears every event at once, before those who listen to `events`."""
+        self.is_stopped = False
         ticks = [media_tick] + [0.0] * (len(endpoints) - 1)
         self.session: Session[RistEvent] = Session(
             core,
             [SessionPath(endpoint, tick) for endpoint, tick in zip(endpoints, ticks, strict=True)],
             deliver=self._deliver,
             complain=self._complain,
+            patience=2 * plan.options.effective_tick,
         )
         self.controls = TunnelControls(core.translator, drain=self._drain, authorize=authorize)
         self._asks = authorize is not None
@@ -100,6 +102,8 @@ class Runtime(Generic[CoreT]):
         timeout = self.options.connect_timeout
         with trio.move_on_after(timeout if timeout is not None else float("inf")):
             await self._connected.wait()
+            if self.is_closed:
+                raise trio.ClosedResourceError
             return
         if self.is_closed:
             raise trio.ClosedResourceError
@@ -119,6 +123,7 @@ class Runtime(Generic[CoreT]):
 
     def stop(self) -> None:
         """End the session's tasks, close its sockets, end its events; what was received can still be read."""
+        self.is_stopped = True
         self.session.stop()
         self.controls.close()
         self.events.close()

@@ -47,6 +47,7 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
         retransmitted=counters.retransmitted,
         retransmitted_bytes=counters.retransmitted_bytes,
         requested=counters.requested,
+        over_the_limit=counters.over_the_limit,
         not_found=counters.not_found,
         too_old=counters.too_old,
         exhausted=counters.exhausted,
@@ -62,7 +63,7 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
     )
 
 
-def receiver_statistics(core: Receiver, *, shed: int) -> RistReceiverStatistics:
+def receiver_statistics(core: Receiver, *, now: Micros, shed: int) -> RistReceiverStatistics:
     """What *core* has seen so far."""
     flow = core.flow
     counters = flow.counters if flow is not None else FlowCounters()
@@ -83,6 +84,7 @@ def receiver_statistics(core: Receiver, *, shed: int) -> RistReceiverStatistics:
         dropped_full=counters.dropped_full,
         missing=counters.missing,
         missing_now=flow.missing_now if flow is not None else 0,
+        missing_limit=flow.missing_limit if flow is not None else 0,
         missing_high_water=flow.missing_high_water if flow is not None else 0,
         requests=counters.requests,
         resets=counters.resets,
@@ -93,7 +95,7 @@ def receiver_statistics(core: Receiver, *, shed: int) -> RistReceiverStatistics:
         spacing_min=seconds(counters.spacing_min or 0),
         spacing=seconds(counters.spacing),
         spacing_max=seconds(counters.spacing_max),
-        bitrate=counters.bitrate,
+        bitrate=counters.bitrate(now),
         shed=shed,
         dropped=dict(core.translator.dropped),
         peer=peer_statistics(core.peer, core.translator),

@@ -62,6 +62,8 @@ class RistSenderStatistics:
     retransmitted_bytes: int
     requested: int
     """Sequences that receivers asked for, each time counted."""
+    over_the_limit: int
+    """Of these, not looked at because one request named too many."""
     not_found: int
     too_old: int
     exhausted: int
@@ -90,13 +92,14 @@ class RistSenderStatistics:
         return {**attrs.asdict(self), "dropped": dict(self.dropped), "quality": self.quality}
 
     def as_librist(self) -> dict[str, Json]:
-        """libRIST's words."""
+        """libRIST's words, its units, its one JSON object; counters run on, where libRIST's begin anew each time."""
         return {
             "sender-stats": {
                 "peer": {
                     "flow_id": self.flow_id,
                     "id": 1,
                     "cname": self.peer.cname,
+                    "type": "data",
                     "stats": {
                         "quality": self.quality,
                         "sent": self.sent,
@@ -140,6 +143,8 @@ class RistReceiverStatistics:
     """Gaps that were noticed, some of which only reordering."""
     missing_now: int
     missing_high_water: int
+    missing_limit: int
+    """As many may be missed at once; a longer gap is only counted."""
     requests: int
     """Sequences asked for, each time counted."""
     resets: int
@@ -177,7 +182,10 @@ class RistReceiverStatistics:
         }
 
     def as_librist(self) -> dict[str, Json]:
-        """libRIST's words."""
+        """libRIST's words and units, both of its JSON objects in one; counters run on.
+
+        libRIST's *lost* is what was not recovered, and its *missing_queue_max* a limit.
+        """
         one, two, three, four, more = self.recovered_after
         return {
             "receiver-stats": {
@@ -202,7 +210,7 @@ class RistReceiverStatistics:
                         "avg_buffer_time": int(self.buffer_time * 1000),
                         "duplicates": self.duplicates,
                         "missing_queue": self.missing_now,
-                        "missing_queue_max": self.missing_high_water,
+                        "missing_queue_max": self.missing_limit,
                         "min_inter_packet_spacing": int(self.spacing_min * 1e6),
                         "cur_inter_packet_spacing": int(self.spacing * 1e6),
                         "max_inter_packet_spacing": int(self.spacing_max * 1e6),

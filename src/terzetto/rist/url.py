@@ -37,14 +37,15 @@ _MILLISECONDS: Final = {
     "tick": "tick",
 }
 
+# Names that other implementations of libRIST's URLs use for the same.
+_ALIASES: Final = {"keepalive": "keepalive_interval"}
+
 _INTEGERS: Final = {
     "rtt-multiplier": "rtt_multiplier",
     "min-retries": "min_retries",
     "max-retries": "max_retries",
     "bandwidth": "bandwidth",
     "return-bandwidth": "return_bandwidth",
-    "congestion-control": "congestion_control",
-    "timing-mode": "timing_mode",
     "payload-size": "payload_size",
     "rtp-ptype": "rtp_ptype",
     "flow-id": "flow_id",
@@ -55,6 +56,14 @@ _INTEGERS: Final = {
     "virt-dst-port": "virt_dst_port",
     "virt-src-port": "virt_src_port",
     "mtu": "mtu",
+}
+
+_MODES: Final = {
+    "congestion-control": (
+        "congestion_control",
+        {"0": 0, "1": 1, "2": 2, "off": 0, "normal": 1, "aggressive": 2},
+    ),
+    "timing-mode": ("timing_mode", {"0": 0, "1": 1, "2": 2, "source": 0, "arrival": 1, "rtc": 2}),
 }
 
 _TEXTS: Final = {
@@ -99,6 +108,22 @@ _OF_OTHER_PROFILES: Final = {
 }
 
 
+# What belongs to libRIST's tools rather than to a session, or to several paths at once.
+_ELSEWHERE: Final = {
+    "verbose-level": "leave it out: it sets how much libRIST's tools print",
+    "multiplex-mode": "leave it out: it belongs to libRIST's udp:// side",
+    "multiplex-filter": "leave it out: it belongs to libRIST's udp:// side",
+    "stream-id": "leave it out: it belongs to libRIST's udp:// side",
+    "rtp-timestamp": "leave it out: it belongs to libRIST's rtp:// side",
+    "rtp-sequence": "leave it out: it belongs to libRIST's rtp:// side",
+    "reflector": "leave it out: it sets a mode of libRIST's tools",
+    "weight": "leave it out: it matters only among several paths",
+    "recovery-priority": "leave it out: it matters only among several paths",
+    "split": "leave it out: it matters only among several paths",
+    "merge": "leave it out: it matters only among several paths",
+}
+
+
 def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnobs) -> RistOptions:
     """*base*, changed by the URL's query, changed by *knobs*."""
     values: dict[str, object] = {}
@@ -109,6 +134,10 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
             values.update(dict.fromkeys(pair, both))
     for name, field in _MILLISECONDS.items():
         _put(values, field, reader.milliseconds(name))
+    for name, field in _ALIASES.items():
+        _put(values, field, reader.milliseconds(name))
+    for name, (field, choices) in _MODES.items():
+        _put(values, field, reader.choice(name, choices))
     for name, field in _INTEGERS.items():
         _put(values, field, reader.integer(name))
     for name, field in _TEXTS.items():
@@ -119,6 +148,7 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
     _put(values, "srp_compat", reader.choice("srp-compat", _SRP_COMPAT))
     _put_aes_type(values, url, reader.integer("aes-type"))
     _put(values, "profile", reader.choice("profile", _PROFILES))
+    _refuse_what_is_elsewhere(url)
     _refuse_other_profiles(url, values, base, knobs)
     reader.finish()
     _take_knobs(values, knobs)
@@ -157,6 +187,12 @@ def _take_knobs(values: dict[str, object], knobs: RistKnobs) -> None:
         if name == "buffer":
             values["buffer_min"] = values["buffer_max"] = value
     values.update({name: value for name, value in knobs.items() if name != "buffer"})
+
+
+def _refuse_what_is_elsewhere(url: EndpointUrl) -> None:
+    for name, _ in url.query:
+        if name in _ELSEWHERE:
+            raise InvalidUrl(f"the parameter {name} means nothing here", hint=_ELSEWHERE[name])
 
 
 def _refuse_other_profiles(

@@ -8,4 +8,6 @@
 ``client``      `open_rtsp_client`
 ``server``      `serve_rtsp`
 ``stream``      `ServerStream`, one stream to many readers
+``transport_stream``  MPEG transport streams as RTP packets
+``api``         all that users import
 """

@@ -13,6 +13,8 @@ from typing import Any, Final, TypedDict, TypeVar, cast
 import attrs
 
 from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto.srt.wire.extensions import LONGEST_FILTER
+from terzetto.srt.wire.filter_configuration import FilterConflict, FilterRequest
 
 __all__ = ["ANNOUNCED_VERSION", "Binding", "SrtKnobs", "SrtOptions", "binding_of", "with_knobs"]
 
@@ -210,7 +212,8 @@ class SrtOptions:
     congestion: str = _option("live", "congestion", _PRE, _one_of("live", "file"))
     transmission_type: str = _option("live", "transtype", _PRE, _one_of("live", "file"))
     message_api: bool = _option(True, "messageapi", _PRE, _flag)
-    packet_filter: str = _option("", "packetfilter", _PRE, _bytes_up_to(512))
+    packet_filter: str = _option("", "packetfilter", _PRE, _bytes_up_to(LONGEST_FILTER))
+    """Parities against loss, in libsrt's words: ``fec,cols:10,rows:5,layout:staircase,arq:onreq``."""
     group_connect: bool = _option(False, "groupconnect", _PRE, _flag)
 
     def __attrs_post_init__(self) -> None:
@@ -221,7 +224,7 @@ class SrtOptions:
         if self.congestion != "live" or self.transmission_type != "live" or not self.message_api:
             raise UnsupportedOperation("only live mode is spoken here, not file transfer")
         if self.packet_filter:
-            raise UnsupportedOperation("packet filters are not spoken here yet")
+            self._check_filter()
         if self.group_connect:
             raise UnsupportedOperation("groups are not spoken here yet")
         if self.linger is not None:
@@ -235,6 +238,14 @@ class SrtOptions:
                 f"key_preannounce is {self.key_preannounce}; it must be at most half of key_refresh_rate"
                 f" ({self.refresh_after}) less one"
             )
+
+    def _check_filter(self) -> None:
+        try:
+            request = FilterRequest.parse(self.packet_filter)
+            if "cols" in request.values:
+                request.settings()
+        except FilterConflict as exc:
+            raise InvalidOption(str(exc), hint="write packet_filter='fec,cols:10,rows:5'") from None
 
     @property
     def refresh_after(self) -> int:

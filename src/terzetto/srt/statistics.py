@@ -72,6 +72,13 @@ class SrtStatistics:
     naks_received: int = 0
     drop_requests_sent: int = 0
     drop_requests_received: int = 0
+    filter_sent: int = 0
+    """Parities that the packet filter sent; they count nowhere else."""
+    filter_received: int = 0
+    filter_recovered: int = 0
+    """Packets that the packet filter rebuilt, some of which came by themselves as well."""
+    filter_unrecovered: int = 0
+    """Lost packets that the packet filter gave up; repeats may still have brought them."""
     malformed: Mapping[str, int] = attrs.field(factory=dict)
     """Datagrams that were dropped, by reason."""
 
@@ -134,7 +141,7 @@ class SrtStatistics:
             "pktSndLoss": self.reported_lost,
             "pktSndDrop": self.dropped_by_sender,
             "pktRetrans": self.retransmitted,
-            "pktSndFilterExtra": 0,
+            "pktSndFilterExtra": self.filter_sent,
             "byteSent": self.bytes_sent,
             "byteSentUnique": self.bytes_sent_unique,
             "byteRetrans": self.bytes_retransmitted,
@@ -155,9 +162,9 @@ class SrtStatistics:
             "pktRcvBelated": self.belated,
             "pktRcvAvgBelatedTime": self.belated_time * 1e3 / self.belated if self.belated else 0.0,
             "pktRcvUndecrypt": self.undecrypted,
-            "pktRcvFilterExtra": 0,
-            "pktRcvFilterSupply": 0,
-            "pktRcvFilterLoss": 0,
+            "pktRcvFilterExtra": self.filter_received,
+            "pktRcvFilterSupply": self.filter_recovered,
+            "pktRcvFilterLoss": self.filter_unrecovered,
             "pktReorderDistance": self.reorder_distance,
             "pktReorderTolerance": self.reorder_tolerance,
             "byteRecv": self.bytes_received,

@@ -189,6 +189,18 @@ class SrtStream(trio.abc.Stream):
         finally:
             self._is_sending = False
 
+    def send_packets_nowait(self, payloads: Sequence[Buffer]) -> None:
+        """Send several payloads now, all or none; `trio.WouldBlock` when there is no room for them."""
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._check_open()
+        self._check_sizes(payloads)
+        now = current_micros()
+        if not self._session.is_writable or not self._connection.has_room_for(len(payloads), now=now):
+            raise trio.WouldBlock
+        self._connection.send(payloads, now=now)
+        self._settle(now)
+
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the send buffer has room."""
         await trio.lowlevel.checkpoint()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -89,7 +90,7 @@ class Pair:
         """The caller's clock runs fast by ``skew_ppm``."""
         return self.now + (self.now * self._skew_ppm // 1_000_000 if side == CALLER else 0)
 
-    def at(self, moment: int, action: Callable[[], None]) -> None:
+    def at(self, moment: int, action: Callable[[], object]) -> None:
         self._order += 1
         heapq.heappush(self._heap, (moment, self._order, action))
 
@@ -135,6 +136,10 @@ class Pair:
                 if due is not None and due <= self.clock(side):
                     core.handle_timeout(now=self.clock(side))
                     self.drain(side)
+                    due = core.next_timeout()
+                    assert due is None or due > self.clock(side), (
+                        "what is due is done, or the driver would spin"
+                    )
 
     def _real(self, side: Address, moment: int) -> int:
         if side != CALLER or not self._skew_ppm:
@@ -163,7 +168,7 @@ class Pair:
                 continue
             for _ in range(2 if self.random.random() < link.duplicate else 1):
                 delay = link.delay + (self.random.randrange(link.jitter) if link.jitter else 0)
-                self.at(self.now + delay, lambda packet=packet: self.arrive(source, run.peer, packet))
+                self.at(self.now + delay, partial(self.arrive, source, run.peer, packet))
 
     def arrive(self, source: Address, target: Address, packet: bytes) -> None:
         if target in self.sockets:

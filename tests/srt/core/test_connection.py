@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from terzetto.primitives.datagrams import Run
 from terzetto.srt.core.connection import Connection, Signal, State
 from terzetto.srt.events import KeyRotated, PacketsSkipped, PeerClosed, PeerLost
 from terzetto.srt.options import SrtOptions
@@ -18,11 +21,16 @@ def payload(number: int) -> bytes:
     return b"%08d" % number * 20
 
 
+def state(connection: Connection) -> State:
+    """Asked anew each time; a type checker believes that an attribute stays what it was."""
+    return connection.state
+
+
 def stream(pair: Pair, count: int, *, every: int = 1 * MILLI, tail: int = 3 * SECOND) -> None:
     """Send numbered payloads at a steady pace, and run until they have been played."""
     start = pair.now
     for number in range(count):
-        pair.at(start + number * every, lambda number=number: pair.send([payload(number)]))
+        pair.at(start + number * every, partial(pair.send, [payload(number)]))
     pair.run(for_=count * every + tail)
 
 
@@ -218,7 +226,7 @@ def test_clocks_that_drift_apart_do_not_move_the_latency(is_tracing: bool) -> No
     start = pair.now
     sent_at = {number: start + number * 10 * MILLI for number in range(5000)}
     for number, moment in sent_at.items():
-        pair.at(moment, lambda number=number: pair.send([payload(number)]))
+        pair.at(moment, partial(pair.send, [payload(number)]))
     delays = []
     while pair.now < start + 51 * SECOND:
         before = len(pair.delivered[LISTENER])
@@ -236,7 +244,7 @@ def test_a_slow_reader_closes_the_window_and_opens_it_again() -> None:
     sender, receiver = pair.connect()
     pair._read = lambda side: None  # type: ignore[method-assign]
     for number in range(300):
-        pair.at(pair.now + number * MILLI, lambda number=number: pair.send([payload(number)]))
+        pair.at(pair.now + number * MILLI, partial(pair.send, [payload(number)]))
     pair.run(for_=1 * SECOND)
     assert sender.sender.flow_window <= 1
     assert receiver.counters.no_room == 0
@@ -263,10 +271,10 @@ def test_silence_breaks_the_connection_and_is_said_on_both_sides() -> None:
     pair = Pair(caller=SrtOptions(peer_idle_timeout=2), listener=SrtOptions(peer_idle_timeout=2))
     sender, receiver = pair.connect()
     pair.run(for_=30 * SECOND)
-    assert sender.state is receiver.state is State.CONNECTED, "keepalives hold an idle connection"
+    assert state(sender) is state(receiver) is State.CONNECTED, "keepalives hold an idle connection"
     pair.links[CALLER].loss = pair.links[LISTENER].loss = 1.0
     pair.run(for_=4 * SECOND)
-    assert sender.state is receiver.state is State.BROKEN
+    assert state(sender) is state(receiver) is State.BROKEN
     assert pair.events(CALLER, PeerLost)
     assert "silent" in sender.reason
     assert Signal.ENDED in [notice.what for notice in pair.notices[LISTENER]]
@@ -282,9 +290,9 @@ def test_closing_waits_until_the_peer_has_played_and_then_says_goodbye_once() ->
         pair.send([payload(number)])
     sender.close(now=pair.now)
     pair.touch(CALLER)
-    assert sender.state is State.CLOSING
+    assert state(sender) is State.CLOSING
     pair.run(for_=5 * SECOND)
-    assert sender.state is State.CLOSED
+    assert state(sender) is State.CLOSED
     assert received(pair) == list(range(100))
     goodbyes = [packet for _, side, packet in pair.wire if side == CALLER and packet[:2] == b"\x80\x05"]
     assert len(goodbyes) == 1
@@ -299,11 +307,40 @@ def test_what_came_before_a_goodbye_is_still_delivered_in_its_time() -> None:
     pair.touch(CALLER)
     pair.run(for_=50 * MILLI)
     assert received(pair) == []
-    assert receiver.state is State.PEER_CLOSED
+    assert state(receiver) is State.PEER_CLOSED
     pair.run(for_=1 * SECOND)
     assert received(pair) == list(range(10))
     assert pair.events(LISTENER, PeerClosed)
     assert pair.notices[LISTENER][-1].what is Signal.ENDED
+
+
+def test_a_goodbye_that_comes_in_one_batch_with_the_last_data_leaves_nothing_due_for_ever() -> None:
+    pair = Pair(forth=Link(drop=lambda packet, _: packet[0] < 0x80 or packet[1] == 5))
+    sender, receiver = pair.connect()
+    pair.send([payload(0), payload(1), payload(2)])
+    sender.abort(now=pair.now)
+    pair.touch(CALLER)
+    batch = [p for _, side, p in pair.wire if side == CALLER and (p[0] < 0x80 or p[1] == 5)]
+    assert len(batch) == 4
+    del batch[1]
+    pair.listener.handle_datagrams([Run(CALLER, batch)], now=pair.now)
+    pair.drain(LISTENER)
+    pair.run(for_=1 * SECOND)
+    assert received(pair) == [0, 2]
+    assert state(receiver) is State.PEER_CLOSED
+    assert pair.listener.next_timeout() is None
+
+
+def test_repeats_keep_to_a_bandwidth_of_their_own() -> None:
+    caller = SrtOptions(latency=3.0, max_retransmit_bandwidth=10_000)
+    pair = Pair(caller=caller, forth=Link(loss=0.3), seed=9)
+    sender, _ = pair.connect()
+    start = pair.now
+    stream(pair, 2000, tail=0)
+    repeats = [p for at, side, p in pair.wire if side == CALLER and at > start and p[0] < 0x80 and p[4] & 4]
+    spent = sum(len(packet) + 28 for packet in repeats)
+    assert 0.7 * 20_000 < spent < 1.5 * 20_000
+    assert sender.sender._losses
 
 
 def test_a_paced_sender_keeps_to_its_bandwidth() -> None:
@@ -366,7 +403,7 @@ def test_strange_control_packets_are_counted_and_end_nothing() -> None:
         ("ffff0004" + "00000000", "00000003"),  # a status word that would talk security down
     ]:
         pair.arrive(LISTENER, CALLER, bytes.fromhex(head) + bytes(4) + identity + bytes.fromhex(body))
-    assert sender.state is State.CONNECTED
+    assert state(sender) is State.CONNECTED
     assert sum(sender.counters.malformed.values()) == 8
     stream(pair, 20)
     assert received(pair)[-20:] == list(range(20))
@@ -383,10 +420,10 @@ def test_packets_from_another_address_reach_nobody() -> None:
     )
     stranger = CALLER._replace(port=4002)
     pair.arrive(stranger, LISTENER, goodbye)
-    assert receiver.state is State.CONNECTED
+    assert state(receiver) is State.CONNECTED
     assert pair.listener.malformed
     pair.arrive(CALLER, LISTENER, goodbye)
-    assert receiver.state is State.PEER_CLOSED
+    assert state(receiver) is State.PEER_CLOSED
 
 
 def test_a_storm_of_drop_requests_costs_little_and_lets_the_stream_go_on() -> None:

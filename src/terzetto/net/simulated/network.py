@@ -35,7 +35,7 @@ class SimulatedNetwork:
 
     Every pair of addresses has a link of its own in each direction, under *default* conditions unless `link` or
     `connect` said otherwise. All luck derives from *seed*. *keep* bounds the bytes of packets that are kept for
-    `trace` and `write_capture`; the oldest go first.
+    `trace` and `write_capture`; the oldest go first::
 
         network = SimulatedNetwork(seed=7)
         alice, bob = network.add_host("alice"), network.add_host("bob")

@@ -264,8 +264,9 @@ async def connect(host: SimulatedHost, peer: Address, local_port: int) -> Simula
         there = network.link_for((source_host, host.name), (target, owner.name))
         back = network.link_for((target, owner.name), (source_host, host.name))
     with trio.move_on_after(_PATIENCE) as patience:
-        while not (there.conditions.up and back.conditions.up):
-            await trio.sleep(_RETRY)  # a sender of SYNs polls as well
+        # A sender of SYNs polls as well.
+        while not (there.conditions.up and back.conditions.up):  # noqa: ASYNC110
+            await trio.sleep(_RETRY)
         await trio.sleep(there.conditions.delay + back.conditions.delay)
     if patience.cancelled_caught:
         raise PeerTimedOut(f"{peer} does not answer", hint="check the address, and any firewall between")

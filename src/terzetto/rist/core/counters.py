@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 
-__all__ = ["FlowCounters", "Malformed", "PeerCounters", "SenderCounters"]
-
-
-class Malformed(Counter[str]):
-    """Datagrams that were dropped, by reason."""
+__all__ = ["FlowCounters", "PeerCounters", "SenderCounters"]
 
 
 class PeerCounters:
     """What passed between us and one peer."""
 
     __slots__ = (
-        "bytes_received",
-        "bytes_sent",
         "feedback_received",
         "feedback_sent",
         "media_received",
-        "media_sent",
     )
 
     def __init__(self) -> None:
         self.media_received = 0
-        self.media_sent = 0
-        self.bytes_received = 0
-        self.bytes_sent = 0
         self.feedback_received = 0
         self.feedback_sent = 0
 
@@ -63,7 +51,7 @@ class FlowCounters:
         self.buffer_time: Micros = 0
         self._rate_since: Micros | None = None
         self._rate_bytes = 0
-        self.bitrate = 0
+        self._bitrate = 0
 
     @property
     def lost(self) -> int:
@@ -87,9 +75,15 @@ class FlowCounters:
             self._rate_since = now
         elif now - self._rate_since >= MICROS_PER_SECOND:
             fresh = self.received_bytes - self._rate_bytes
-            self.bitrate = fresh * 8 * MICROS_PER_SECOND // (now - self._rate_since)
+            self._bitrate = fresh * 8 * MICROS_PER_SECOND // (now - self._rate_since)
             self._rate_since = now
             self._rate_bytes = self.received_bytes
+
+    def bitrate(self, now: Micros) -> int:
+        """Bits a second over the last second or so; what came before a silence no longer counts."""
+        if self._rate_since is None or now - self._rate_since > 2 * MICROS_PER_SECOND:
+            return 0
+        return self._bitrate
 
     def note_buffer_time(self, waited: Micros) -> None:
         """A packet left the buffer after that long (smoothed)."""
@@ -109,6 +103,8 @@ class SenderCounters:
         self.retransmitted_bytes = 0
         self.requested = 0
         """Sequences that receivers asked for, each time counted."""
+        self.over_the_limit = 0
+        """Sequences not looked at, because one request named too many."""
         self.not_found = 0
         self.too_old = 0
         self.exhausted = 0

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from terzetto.primitives.estimators import JitterEstimator
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, seconds
 from terzetto.rist.core.counters import FlowCounters
 from terzetto.rist.core.missing import MissingList
 from terzetto.rist.core.playout import Inserted, Playout, Slot
+from terzetto.rist.core.restart_watch import RestartWatch
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.sizing import BufferSizer
 from terzetto.rist.core.source_clock import SourceClock
-from terzetto.rist.core.vocabulary import Media
+from terzetto.rist.core.vocabulary import Media, ReceptionReport
 from terzetto.rist.events import BufferResized, ClockResynchronised, RistEvent, RistPacket
 from terzetto.rist.options import TimingMode
 
@@ -26,11 +28,13 @@ __all__ = ["ReceiveFlow"]
 # and then asks for a few packets in vain.
 _BEGINNING: Final = 64
 
-# A source that restarted its numbers shows up as packets from behind whose time is ahead. One may be an accident.
-_RESTART_PROOF: Final = 5
-
 # This many packets too late in a row are no outage that ends but a path that got longer: follow it.
 _LATE_PROOF: Final = 100
+
+# This many packets from the future in a row are no accident but a clock that was set: follow it.
+_EARLY_PROOF: Final = 5
+
+_END_OF_TIME: Final[Micros] = 1 << 62
 
 # At most this many sequences in one request; libRIST sends as many, and its receivers accept them.
 REQUEST_LIMIT: Final = 200
@@ -54,14 +58,24 @@ class ReceiveFlow:
             multiplier=settings.rtt_multiplier,
             reorder=settings.reorder,
             now=now,
+            min_requests=settings.min_retries,
+            request_floor=settings.request_floor,
         )
         self._mask = (1 << sequence_bits) - 1
         self._half = 1 << (sequence_bits - 1)
+        # What to add to our endless numbers for the source's own: it changes when the source counts anew.
+        self._shift = 0
         self._newest: int | None = None
         self._newest_packet_time: Micros = 0
+        self._newest_source_time: Micros = 0
         self._newest_arrival: Micros = now
-        self._from_the_past = 0
-        self._late_in_a_row = 0
+        self._advanced_at: Micros = now
+        self._restart_watch = RestartWatch(bits=sequence_bits)
+        # Packets in a row that came a whole buffer away from their time: late ones negative, early ones positive.
+        self._off_in_a_row = 0
+        self._reports_mislead = False
+        self._jitter = JitterEstimator(clock_rate)
+        self._reported = (0, 0)
         self._events: list[RistEvent] = []
         self._round_trip: Micros = settings.rtt_min
 
@@ -76,18 +90,20 @@ class ReceiveFlow:
         for packet in packets:
             size += len(packet[2])
         counters.received_bytes += size
-        done = self._insert_advancing(packets, path, arrival) if self._newest is not None else 0
+        has_begun = self._newest is not None
+        done = self._insert_advancing(packets, path, arrival) if has_begun else 0
         for packet in packets[done:] if done else packets:
             self._insert_one(packet, path, arrival)
-        counters.note_spacing(arrival - self._newest_arrival, len(packets), arrival)
+        if has_begun:
+            counters.note_spacing(arrival - self._newest_arrival, len(packets), arrival)
         self._newest_arrival = arrival
 
     def _insert_advancing(self, packets: list[Media], path: int, arrival: Micros) -> int:
         """The short way for originals in order and on time, which most are; returns how many it took in."""
         newest = self._newest
         assert newest is not None
-        expected = newest & self._mask
         mask = self._mask
+        expected = (newest + self._shift) & mask
         by_source = self._settings.timing_mode is not TimingMode.ARRIVAL
         clock = self._clock
         buffer = self._sizer.current
@@ -99,11 +115,13 @@ class ReceiveFlow:
             if sequence != expected or is_retransmission:
                 break
             if timestamp != timestamp_before:
-                source_time = clock.source_time(timestamp)
+                moment = clock.source_time(timestamp)
                 if by_source:
-                    packet_time = source_time + clock.offset
-                    if not -buffer <= packet_time - arrival <= buffer:
+                    expected_at = moment + clock.offset
+                    if not -buffer <= expected_at - arrival <= buffer:
                         break
+                    packet_time = expected_at
+                source_time = moment
                 timestamp_before = timestamp
             slots.append((packet_time + buffer, source_time, payload, path))
         if slots:
@@ -111,11 +129,19 @@ class ReceiveFlow:
                 return 0
             self._playout.extend(newest + 1, slots)
             self._newest = newest + len(slots)
-            self._newest_packet_time = packet_time
-            self._late_in_a_row = 0
-            self._from_the_past = 0
-            clock.sample(source_time, arrival)
+            self._settle(packet_time, source_time, timestamp_before, arrival)
         return len(slots)
+
+    def _settle(self, packet_time: Micros, source_time: Micros, timestamp: int, arrival: Micros) -> None:
+        """The flow has advanced to a packet of these times, and nothing about it was strange."""
+        self._newest_packet_time = packet_time
+        self._newest_source_time = source_time
+        self._advanced_at = arrival
+        self._off_in_a_row = 0
+        if self._restart_watch.is_suspicious:
+            self._restart_watch.clear()
+        self._clock.sample(source_time, arrival)
+        self._jitter.add(timestamp, arrival)
 
     def _insert_one(self, packet: Media, path: int, arrival: Micros) -> None:
         """The long way, for whatever may come."""
@@ -133,43 +159,42 @@ class ReceiveFlow:
         packet_time = arrival
         if self._settings.timing_mode is not TimingMode.ARRIVAL:
             packet_time = self._clock.packet_time(source_time)
-        behind = newest - ((newest - sequence) & self._mask)
+        on_the_wire = newest + self._shift
+        behind = newest - ((on_the_wire - sequence) & self._mask)
         if is_retransmission:
             self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=True)
             return
-        ahead = (sequence - newest) & self._mask
+        ahead = (sequence - on_the_wire) & self._mask
         if ahead >= self._half or ahead == 0:
-            if packet_time <= self._newest_packet_time or not self._has_restarted():
-                self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=False)
+            if not self._has_restarted(sequence, behind, source_time, packet_time, payload, path, arrival):
                 return
-            newest = self._restart(sequence, source_time, arrival)
+            self._restart(sequence, source_time, arrival)
             packet_time = arrival
             ahead = 1
-        self._advance(newest, newest + ahead, source_time, packet_time, payload, path, arrival)
+        self._advance(newest, newest + ahead, packet, source_time, packet_time, path, arrival)
 
     def _advance(
         self,
         newest: int,
         sequence: int,
+        packet: Media,
         source_time: Micros,
         packet_time: Micros,
-        payload: bytes,
         path: int,
         arrival: Micros,
     ) -> None:
         """An original beyond all others, perhaps with a gap before it, perhaps a buffer away from its time."""
+        _, timestamp, payload, _ = packet
         buffer = self._sizer.current
         latest_allowed = arrival - buffer - buffer // 10
+        off = 0
         if packet_time < latest_allowed or packet_time - arrival > max(buffer, MICROS_PER_SECOND):
-            packet_time = self._off_the_clock(source_time, packet_time, arrival)
-        else:
-            self._late_in_a_row = 0
-        self._from_the_past = 0
+            packet_time, off = self._off_the_clock(source_time, packet_time, arrival)
         if sequence > newest + 1:
             self._jumped(newest, sequence, packet_time, arrival)
         self._newest = sequence
-        self._newest_packet_time = packet_time
-        self._clock.sample(source_time, arrival)
+        self._settle(packet_time, source_time, timestamp, arrival)
+        self._off_in_a_row = off
         if packet_time < latest_allowed:
             self.counters.too_late += 1
             return
@@ -177,7 +202,7 @@ class ReceiveFlow:
 
     def anchor_to_wall_clock(self, offset: Micros) -> None:
         """In RTC timing the source's reports, not its packets' arrivals, tell the offset."""
-        if self._settings.timing_mode is TimingMode.RTC:
+        if self._settings.timing_mode is TimingMode.RTC and not self._reports_mislead:
             self._clock.anchor_to_wall_clock(offset)
 
     def source_time_of(self, timestamp: int) -> Micros:
@@ -188,6 +213,7 @@ class ReceiveFlow:
         if not self._clock.is_anchored or self._settings.timing_mode is not TimingMode.RTC:
             self._clock.anchor(source_time, arrival)
         self._newest_packet_time = arrival
+        self._newest_source_time = source_time
         self._newest_arrival = arrival
         if 0 < sequence < _BEGINNING:
             self._playout.begin(0)
@@ -196,34 +222,50 @@ class ReceiveFlow:
             self._playout.begin(sequence)
             self._newest = sequence - 1
 
-    def _has_restarted(self) -> bool:
-        self._from_the_past += 1
-        return self._from_the_past >= _RESTART_PROOF
+    def _has_restarted(
+        self,
+        sequence: int,
+        behind: int,
+        source_time: Micros,
+        packet_time: Micros,
+        payload: bytes,
+        path: int,
+        arrival: Micros,
+    ) -> bool:
+        """Take in an original from behind, unless it shows that the source counts anew."""
+        watch = self._restart_watch
+        if source_time > self._newest_source_time and watch.note_ahead_in_time():
+            return True
+        if self._insert_behind(behind, source_time, packet_time, payload, path, arrival, repeated=False):
+            return False
+        stands_still = arrival - self._advanced_at > max(self._sizer.current, MICROS_PER_SECOND)
+        return watch.note_refused(sequence) and stands_still
 
-    def _restart(self, sequence: int, source_time: Micros, arrival: Micros) -> int:
-        """The same flow counts from elsewhere: ask for nothing older; returns the new newest, just before it."""
+    def _restart(self, sequence: int, source_time: Micros, arrival: Micros) -> None:
+        """The same flow counts from elsewhere: *sequence* follows the newest, and nothing older is asked for."""
+        assert self._newest is not None
         self.counters.resets += 1
         self._missing.clear()
-        self._from_the_past = 0
-        newest = self._newest
-        assert newest is not None
-        # Endless numbers must keep growing, so the new beginning is the next number of that residue.
-        beginning = newest + ((sequence - newest) & self._mask)
-        self._playout.skip(newest + 1, beginning)
+        self._shift = sequence - (self._newest + 1)
         self._clock.anchor(source_time, arrival)
-        return beginning - 1
 
-    def _off_the_clock(self, source_time: Micros, packet_time: Micros, arrival: Micros) -> Micros:
-        """An original in order, but a whole buffer away from when it should come; returns its packet time."""
+    def _off_the_clock(self, source_time: Micros, packet_time: Micros, arrival: Micros) -> tuple[Micros, int]:
+        """An original in order, but a buffer away from its time; when it is due then, and how many in a row were."""
+        off = self._off_in_a_row
         if packet_time < arrival:
-            self._late_in_a_row += 1
-            if self._late_in_a_row < _LATE_PROOF:
-                return packet_time
-        self._late_in_a_row = 0
+            off = min(off, 0) - 1
+            if off > -_LATE_PROOF:
+                return packet_time, off
+        else:
+            off = max(off, 0) + 1
+            if off < _EARLY_PROOF:
+                return arrival, off
+        # In RTC timing our clock and the sender's differ: its reports would only lead us away again.
+        self._reports_mislead = True
         self._clock.anchor(source_time, arrival)
         self.counters.clock_resyncs += 1
         self._events.append(ClockResynchronised(seconds(arrival - packet_time)))
-        return arrival
+        return arrival, 0
 
     def _jumped(self, newest: int, sequence: int, packet_time: Micros, arrival: Micros) -> None:
         """Note as missing what lies between, as if it should have come at even steps between its neighbours."""
@@ -234,8 +276,11 @@ class ReceiveFlow:
         since = self._newest_packet_time
         span = packet_time - since
         buffer = self._sizer.current
-        # Of a long outage only the end can still come in time.
         first = max(newest + 1, sequence - room)
+        too_long_ago = arrival - buffer - buffer // 10 - since
+        if span > 0 and too_long_ago > 0:
+            # Of a long outage only the end can still come in time.
+            first = max(first, newest - too_long_ago * (gap + 1) // -span)
         for lost in range(first, sequence):
             should_have_come = since + span * (lost - newest) // (gap + 1)
             should_have_come = min(max(should_have_come, arrival - buffer), arrival)
@@ -252,27 +297,38 @@ class ReceiveFlow:
         arrival: Micros,
         *,
         repeated: bool,
-    ) -> None:
-        """A packet from before the newest: a repeat, or one that was overtaken."""
+    ) -> bool:
+        """A packet from before the newest, a repeat or one that was overtaken; whether it was taken in."""
         counters = self.counters
         buffer = self._sizer.current
         record = self._missing.arrived(sequence)
         if self._settings.timing_mode is TimingMode.ARRIVAL and record is not None:
             packet_time = record.detected_at
+        # Whatever its timestamp says: what comes before the newest is not due after it, or it would hold up all.
+        packet_time = min(packet_time, self._newest_packet_time)
         if arrival > packet_time + buffer + buffer // 10:
             counters.too_late += 1
-            return
+            return False
+        beginning = self._playout.cursor
+        assert beginning is not None
+        if repeated and sequence < beginning and not self._playout.has_released:
+            counters.too_late += 1  # somebody else asked for it, before we came
+            return False
         # A repeat waits for its deadline like any other packet, but one whose deadline has just gone by may still
         # fill its hole as long as the playout has not stepped over it.
         outcome = self._playout.insert(sequence, (packet_time + buffer, source_time, payload, path))
         self._count(outcome)
-        if outcome is Inserted.STORED:
-            requests = record.requests if record is not None else 0
-            if repeated or requests:
-                counters.note_recovered(requests)
-                self._sizer.note_recovered(requests)
-            else:
-                counters.reordered += 1
+        if outcome is not Inserted.STORED:
+            return False
+        if sequence < beginning - 1:
+            self._jumped(sequence, beginning, packet_time, arrival)
+        requests = record.requests if record is not None else 0
+        if repeated or requests:
+            counters.note_recovered(requests)
+            self._sizer.note_recovered(requests)
+        else:
+            counters.reordered += 1
+        return True
 
     def _count(self, outcome: Inserted) -> None:
         if outcome is Inserted.STORED:
@@ -300,13 +356,15 @@ class ReceiveFlow:
             allowance=allowance,
         )
         self.counters.requests += len(wanted)
-        return [sequence & self._mask for sequence in wanted]
+        shift = self._shift
+        return [(sequence + shift) & self._mask for sequence in wanted]
 
-    def release(self, now: Micros, round_trip: Micros) -> list[RistPacket]:
-        """Packets whose deadline has come, in order."""
+    def release(self, now: Micros, round_trip: Micros, *, everything: bool = False) -> list[RistPacket]:
+        """Packets whose deadline has come, in order; or *everything*, because nothing more will come."""
         if self._sizer.handle_timeout(now=now, round_trip=round_trip):
             self._events.append(BufferResized(seconds(self._sizer.target)))
-        packets = self._playout.release(now + self._settings.ahead, self.flow_id)
+        until = _END_OF_TIME if everything else now + self._settings.ahead
+        packets = self._playout.release(until, self.flow_id)
         if not packets:
             return packets
         counters = self.counters
@@ -339,8 +397,30 @@ class ReceiveFlow:
 
     @property
     def highest_sequence(self) -> int:
-        """The newest sequence seen, endless; 0 before the first."""
-        return self._newest or 0
+        """The newest sequence seen, in the source's own counting but without its wraps; 0 before the first."""
+        return 0 if self._newest is None else self._newest + self._shift
+
+    def reception(self) -> ReceptionReport:
+        """What a report says of this flow, since the last one where it says "fraction"."""
+        highest = max(self.highest_sequence, 0)
+        gaps = max(self.counters.missing - self.counters.reordered, 0)
+        highest_before, gaps_before = self._reported
+        self._reported = highest, gaps
+        expected = highest - highest_before
+        fraction = max(gaps - gaps_before, 0) * 256 // expected if expected > 0 else 0
+        return ReceptionReport(
+            0,
+            self.flow_id,
+            fraction_lost=min(fraction, 0xFF),
+            cumulative_lost=min(self.counters.unrecovered, 0x7F_FFFF),
+            highest_sequence=highest & 0xFFFF_FFFF,
+            jitter=self._jitter.ticks & 0xFFFF_FFFF,
+        )
+
+    @property
+    def missing_limit(self) -> int:
+        """How many packets may be missed at once."""
+        return self._settings.missing_limit
 
     @property
     def buffer(self) -> Micros:

@@ -15,13 +15,13 @@ from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
+from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.null_packets import delete_null_packets
 from terzetto.rist.core.profile import MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
 from terzetto.rist.core.rtp_translation import rtp_from_media
-from terzetto.rist.core.simple import clock_of
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.tunnel_settings import TunnelSettings
@@ -64,11 +64,11 @@ class MainTranslator:
     ) -> None:
         self._settings = settings
         self._payload_type = payload_type
-        self._nack_type: NackType = nack_type
+        self.nack_type: NackType = nack_type
         self._entropy = entropy
         self._remote = remote
         self._longest_payload = settings.longest_payload
-        self.clock_rate = clock_of(payload_type)
+        self.clock_rate = clock_rate(payload_type)
         # Who is authenticated by name is so at an address; who is not may have been re-bound.
         self.may_move = settings.credentials is None and not settings.authorize
         self._admits: Admits | None = None
@@ -382,7 +382,7 @@ class MainTranslator:
         else:
             ports = VirtualPorts(settings.media_port + 1, self._report_destination)
         protocol_type, lead = tunnel.lead(TunnelContent.DATA)
-        body = lead + ports.encode() + compound_from_feedback(said, nack_type=self._nack_type)
+        body = lead + ports.encode() + compound_from_feedback(said, nack_type=self.nack_type)
         return tunnel.wrap([body], protocol_type)
 
     def feedback_address(self, media: Address) -> Address:
@@ -398,7 +398,7 @@ class MainTranslator:
     def _say_openings(
         self, guest: TunnelGuest, openings: Sequence[Opening], *, disconnect: bool = False
     ) -> None:
-        if openings:
+        if openings and not self._settings.is_silent:
             self._control.append(guest.run(guest.tunnel.wrap_openings(openings, disconnect=disconnect)))
 
     def _collect(self, guest: TunnelGuest) -> None:

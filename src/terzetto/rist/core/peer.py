@@ -32,8 +32,8 @@ from terzetto.rtp.ntp import delay_units, middle_32, ntp_from_unix
 
 __all__ = ["Peer"]
 
-# An echo is answered with as many bytes as it had, and no more often than this many a second, so that nobody
-# bounces traffic off us.
+# An echo is answered with as many bytes as it had, and no more often than this many times between two of our
+# reports, so that nobody bounces traffic off us.
 _ECHOES_PER_BEAT: Final = 20
 
 
@@ -108,7 +108,7 @@ class Peer:
         address = self.association.any_address()
         if not self._announced and address is not None:
             self._announced = True
-            self.round_trip.ask_anew()
+            self.round_trip.peer_appeared()
             self._events.append(PeerConnected(address, self.cname))
 
     def expire(self, now: Micros) -> bool:
@@ -125,6 +125,8 @@ class Peer:
             self._events.append(PeerLost(address, seconds(silent_for)))
         self._announced = False
         self._last_report = None
+        self._last_receiver_time = None
+        self.round_trip.start_over()
         self._on_loss(now=now)
 
     def poll_events(self) -> list[RistEvent]:

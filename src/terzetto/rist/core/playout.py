@@ -52,7 +52,6 @@ class Playout:
         self._released_any = False
         # The lowest buffered sequence when the head is a hole, found once a hole; None when not looked for.
         self._next_present: int | None = None
-        self._never_used = range(0)
         self.last_deadline: Micros = 0
         """The deadline of the packet that left last."""
         self._holes: deque[int] = deque()
@@ -77,10 +76,6 @@ class Playout:
     def begin(self, sequence: int) -> None:
         """The flow's first packet is *sequence*."""
         self._cursor = sequence
-
-    def skip(self, first: int, end: int) -> None:
-        """The numbers from *first* up to *end* were never given to any packet: stepping over them loses nothing."""
-        self._never_used = range(first, end)
 
     def insert(self, sequence: int, slot: Slot) -> Inserted:
         """Store a packet, unless it is there already or its place in the order has gone by."""
@@ -123,7 +118,7 @@ class Playout:
                 present = self._first_present(cursor)
                 if slots[present][0] > now:
                     break
-                lost = present - cursor - len(_overlap(self._never_used, cursor, present))
+                lost = present - cursor
                 self._give_up(cursor, present)
                 cursor = present
                 continue
@@ -176,7 +171,3 @@ class Playout:
             self._hole_set.discard(sequence)  # a second copy of it is a duplicate
             return True
         return False
-
-
-def _overlap(numbers: range, first: int, end: int) -> range:
-    return range(max(numbers.start, first), min(numbers.stop, end))

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 from terzetto.rist.events import RistEvent
 
@@ -38,8 +39,10 @@ class Translator(Protocol):
     """
 
     clock_rate: int
-    """Ticks a second of the timestamps."""
+    """Ticks a second of the timestamps that we send; arrivals say their own."""
     sequence_bits: int
+    nack_type: NackType
+    """Which form of request to send; may change at any time."""
 
     @property
     def pins_port(self) -> bool:

@@ -16,8 +16,8 @@ from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
     Feedback,
     FeedbackArrival,
+    Goodbye,
     MediaArrival,
-    ReceptionReport,
     RepeatRequest,
     SourceReport,
 )
@@ -65,6 +65,8 @@ class Receiver:
             max(settings.return_bandwidth // 8, 1), max(settings.return_bandwidth // 8, 1500), now=now
         )
         self._flow_is_idle = True
+        self._flow_before: tuple[int, Micros] | None = None
+        self._source_report: SourceReport | None = None
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
         self._events: list[RistEvent] = []
@@ -72,8 +74,9 @@ class Receiver:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def close(self, *, now: Micros) -> None:
-        """Say goodbye, where the profile has a word for it."""
-        if not self._settings.one_way:
+        """Say goodbye, so that the sender need not wait for our silence."""
+        if self.peer.is_connected:
+            self._say([*self.peer.preamble(), Goodbye(self.peer.ssrc)])
             self.translator.close(now=now)
 
     # -- the grammar of a core -----------------------------------------------------------------------------------
@@ -146,7 +149,12 @@ class Receiver:
         peer.announce()
         flow = self.flow
         if flow is None or flow.flow_id != arrival.flow_id:
-            flow = self._begin_flow(arrival.flow_id, now)
+            if self._is_a_straggler(arrival, now):
+                if flow is not None:
+                    flow.counters.received += len(arrival.packets)
+                    flow.counters.too_late += len(arrival.packets)
+                return
+            flow = self._begin_flow(arrival, now)
         if self._flow_is_idle:
             self._flow_is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
@@ -171,6 +179,7 @@ class Receiver:
             self._say(peer.preamble() + answers)
 
     def _hear_source_report(self, report: SourceReport) -> None:
+        self._source_report = report
         flow = self.flow
         if flow is None or report.ssrc & ~1 != flow.flow_id or not report.ntp:
             return
@@ -181,15 +190,27 @@ class Receiver:
         unix = (ntp >> 32) * MICROS_PER_SECOND + ((ntp & 0xFFFF_FFFF) * MICROS_PER_SECOND >> 32)
         return unix - 2_208_988_800 * MICROS_PER_SECOND - self._wall_clock_offset
 
-    def _begin_flow(self, flow_id: int, now: Micros) -> ReceiveFlow:
+    def _is_a_straggler(self, arrival: MediaArrival, now: Micros) -> bool:
+        """Whether media of another flow is only what is still on its way from before a restart."""
+        if self._flow_before is not None:
+            flow_id, replaced_at = self._flow_before
+            if flow_id == arrival.flow_id and now - replaced_at < max(
+                self._settings.buffer_max, self._settings.rtt_max
+            ):
+                return True
+        return all(is_retransmission for _, _, _, is_retransmission in arrival.packets)
+
+    def _begin_flow(self, arrival: MediaArrival, now: Micros) -> ReceiveFlow:
+        flow_id = arrival.flow_id
         before = self.flow
         if before is not None:
             self._deliver(before, now, everything=True)
+            self._flow_before = before.flow_id, now
             self._events.append(FlowRestarted(flow_id, before.flow_id))
         flow = ReceiveFlow(
             flow_id,
             self._settings,
-            clock_rate=self.translator.clock_rate,
+            clock_rate=arrival.clock_rate,
             sequence_bits=self.translator.sequence_bits,
             now=now,
         )
@@ -198,6 +219,8 @@ class Receiver:
         self.flow = flow
         # libRIST's receivers report under the flow's own number, and its senders expect it.
         self.peer.ssrc = flow_id
+        if self._source_report is not None:
+            self._hear_source_report(self._source_report)
         return flow
 
     # -- what is due ---------------------------------------------------------------------------------------------
@@ -207,8 +230,7 @@ class Receiver:
             self._deliver(self.flow, now)
 
     def _deliver(self, flow: ReceiveFlow, now: Micros, *, everything: bool = False) -> None:
-        until = now + self._settings.buffer_max * 2 if everything else now
-        packets = flow.release(until, self.peer.round_trip.smoothed)
+        packets = flow.release(now, self.peer.round_trip.smoothed, everything=everything)
         if packets:
             self._events += flow.poll_events()
             self._events.append(PacketsReady(packets))
@@ -218,7 +240,8 @@ class Receiver:
         if flow is None or self._settings.one_way:
             return
         # With an allowance of nothing the schedule still moves on, instead of being due for ever.
-        allowance = REQUEST_LIMIT if self.peer.association.is_alive else 0
+        can_ask = self.peer.association.is_alive and self._feedback_address() is not None
+        allowance = REQUEST_LIMIT if can_ask else 0
         if self._settings.return_bandwidth:
             allowance = min(allowance, self._return.available(now) // _REQUEST_COST)
         wanted = flow.requests_due(now, self.peer.round_trip.smoothed, allowance=allowance)
@@ -229,19 +252,12 @@ class Receiver:
 
     def _report(self, now: Micros) -> None:
         flow = self.flow
-        block: ReceptionReport | None = None
-        if flow is not None:
-            block = ReceptionReport(
-                0,
-                flow.flow_id,
-                cumulative_lost=min(flow.counters.unrecovered, 0x7F_FFFF),
-                highest_sequence=flow.highest_sequence & 0xFFFF_FFFF,
-            )
+        block = flow.reception() if flow is not None else None
         self._say(self.peer.reception_report(block, now=now))
 
     def _say(self, said: list[Feedback]) -> None:
         address = self._feedback_address()
-        if address is None:
+        if address is None or self._settings.one_way:
             return
         self.peer.counters.feedback_sent += 1
         self._transmits.append(

@@ -40,6 +40,7 @@ class RepeatGate:
         window = self._suppression_window(round_trip)
         too_old = now - settings.buffer_max - 2 * settings.rtt_max
         chosen: list[tuple[int, Sent]] = []
+        counters.over_the_limit += max(0, len(sequences) - _LONGEST_REQUEST)
         for circular in sequences[:_LONGEST_REQUEST]:
             found = self._history.find(circular)
             if found is None:

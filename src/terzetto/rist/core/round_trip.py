@@ -17,6 +17,11 @@ __all__ = ["RoundTrip"]
 # Peers without echo exist (GStreamer): after this many unanswered requests stop asking.
 _BLIND_REQUESTS: Final = 3
 
+# A round trip that has been measured so often does not need every report to ask again: each answer is a wake-up at
+# both ends.
+_SETTLED: Final = 16
+_SETTLED_BEATS: Final = 4
+
 # Questions in flight that we remember; at ten a second this spans well over the longest round trip.
 _REMEMBERED: Final = 32
 
@@ -30,6 +35,8 @@ class RoundTrip:
         self._echoes: dict[int, Micros] = {}
         self._reports: dict[int, Micros] = {}
         self._requests_sent = 0
+        self._samples = 0
+        self._beats = 0
         self.echo_spoken = False
         """Whether the peer has sent an echo request or response."""
         self.echo_answered = False
@@ -47,17 +54,37 @@ class RoundTrip:
         return self._initial if self._estimator.last is None else self._estimator.last
 
     @property
+    def shortest_recent(self) -> Micros:
+        """The latest sample or the smoothed one, whichever is shorter.
+
+        A receiver asks again after its smoothed round trip; holding a repeat back by one long sample of our own
+        would waste what it asked for.
+        """
+        return min(self.last, self.smoothed)
+
+    @property
     def is_measured(self) -> bool:
         """Whether there is any sample yet."""
         return self._estimator.smoothed is not None
 
     def may_ask(self) -> bool:
-        """Whether an echo request makes sense now."""
-        return self.echo_spoken or self._requests_sent < _BLIND_REQUESTS
+        """Whether an echo request makes sense with this report."""
+        if not self.echo_spoken:
+            return self._requests_sent < _BLIND_REQUESTS
+        self._beats += 1
+        return self._samples < _SETTLED or self._beats % _SETTLED_BEATS == 0
 
-    def ask_anew(self) -> None:
-        """The peer is connected, and could not hear what was asked before."""
+    def peer_appeared(self) -> None:
+        """Somebody is there to answer: requests made to an empty house do not count."""
         self._requests_sent = 0
+
+    def start_over(self) -> None:
+        """Another peer, or the same one restarted: what the last one could and how far it was need not hold."""
+        self._estimator = RoundTripEstimator()
+        self._echoes.clear()
+        self._reports.clear()
+        self._requests_sent = 0
+        self.echo_spoken = self.echo_answered = False
 
     def ask(self, token: int, now: Micros) -> None:
         """An echo request with *token* leaves now."""
@@ -87,6 +114,7 @@ class RoundTrip:
         if sample < 0:
             return False
         self._estimator.add(sample)
+        self._samples += 1
         return True
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.core import vocabulary as say
+from terzetto.rist.options import NackType
 from terzetto.rist.wire.compound import decode_rist_compound
 from terzetto.rist.wire.echo import EchoRequest, EchoResponse
 from terzetto.rist.wire.nack_records import expand, generic_nacks, range_nacks
@@ -27,8 +28,6 @@ from terzetto.rtp.sdes import SourceDescription
 from terzetto.rtp.sender_report import ReportBlock, SenderReport
 
 __all__ = ["NackType", "compound_from_feedback", "feedback_from_compound"]
-
-NackType = Literal["range", "bitmask"]
 
 # Nothing longer comes back as an echo, however long the request: a probe of the path's MTU fits, a flood does not.
 _LONGEST_ECHO_PADDING: Final = 1400

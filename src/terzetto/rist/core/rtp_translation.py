@@ -12,7 +12,15 @@ from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.core.null_packets import restore_null_packets
 from terzetto.rist.core.vocabulary import Media
 from terzetto.rist.wire.header_extension import RistHeaderExtension
-from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, VERSION_MASK, RtpPacket
+from terzetto.rtp.header import (
+    FIXED_HEADER,
+    FIXED_HEADER_SIZE,
+    PAYLOAD_TYPE_MASK,
+    PLAIN_FIRST_BYTE,
+    VERSION_MASK,
+    RtpPacket,
+    looks_like_rtcp,
+)
 
 __all__ = ["media_from_rtp", "rtp_from_media"]
 
@@ -22,12 +30,12 @@ _FLOW_MASK: Final = 0xFFFF_FFFE
 
 def media_from_rtp(
     datagrams: Iterable[Buffer], dropped: Counter[str], *, start: int = 0
-) -> list[tuple[int, list[Media]]]:
-    """Packets of each flow in turn: (flow id, consecutive packets); others are counted in *dropped*.
+) -> list[tuple[int, int, list[Media]]]:
+    """Packets of each flow in turn: (flow id, payload type of the first, consecutive packets).
 
-    RTP begins at *start* of each datagram. Deleted null packets are restored.
+    RTP begins at *start* of each datagram. Deleted null packets are restored. What is no RTP is counted in *dropped*.
     """
-    flows: list[tuple[int, list[Media]]] = []
+    flows: list[tuple[int, int, list[Media]]] = []
     ssrc_before = -1
     flow_id = -1
     is_retransmission = False
@@ -36,7 +44,7 @@ def media_from_rtp(
     payload_at = start + FIXED_HEADER_SIZE
     for datagram in datagrams:
         try:
-            first, _second, sequence, timestamp, ssrc = unpack(datagram, start)
+            first, second, sequence, timestamp, ssrc = unpack(datagram, start)
         except struct.error:
             dropped[_named(datagram[start:]) or "RTP header is truncated"] += 1
             continue
@@ -51,12 +59,19 @@ def media_from_rtp(
         if payload.__class__ is not bytes:
             payload = bytes(payload)
         if ssrc != ssrc_before:
+            if looks_like_rtcp(datagram):
+                # Taken for media, a report would look like the beginning of another flow.
+                dropped["RTCP on the media port"] += 1
+                continue
+            if _is_srt_handshake(datagram):
+                dropped["SRT handshake"] += 1
+                continue
             ssrc_before = ssrc
             is_retransmission = ssrc & 1 == 1
             if flow_id != ssrc & _FLOW_MASK:
                 flow_id = ssrc & _FLOW_MASK
                 packets = []
-                flows.append((flow_id, packets))
+                flows.append((flow_id, second & PAYLOAD_TYPE_MASK, packets))
         packets.append((sequence, timestamp, payload, is_retransmission))
     return flows
 
@@ -96,6 +111,15 @@ def rtp_from_media(
     ]
 
 
+def _is_srt_handshake(datagram: Buffer) -> bool:
+    """Whether this is how SRT begins; read as RTP it would be audio from flow so and so."""
+    return (
+        len(datagram) >= 64
+        and bytes(datagram[:4]) == b"\x80\0\0\0"
+        and bytes(datagram[12:20]) in (b"\0\0\0\0\0\0\0\4", b"\0\0\0\0\0\0\0\5")
+    )
+
+
 def _named(datagram: Buffer) -> str | None:
     """What a datagram that is no RTP looks like; the first minute's mistakes have names."""
     if not len(datagram):
@@ -107,10 +131,6 @@ def _named(datagram: Buffer) -> str | None:
         kind = bytes(datagram[2:4])
         if kind in (b"\x88\xb6", b"\x88\xb5", b"\x08\x00", b"\x88\x8e", b"\xcc\xe0"):
             return "RIST Main profile (GRE)"
-    if (
-        len(datagram) >= 16
-        and (first == 0x80 or first & VERSION_MASK == 0)
-        and bytes(datagram[12:16]) == bytes(4)
-    ):
+    if len(datagram) >= 16 and first & VERSION_MASK == 0 and bytes(datagram[12:16]) == bytes(4):
         return "SRT handshake"
     return None

@@ -73,6 +73,8 @@ class Sender:
         self._schedule = ReportSchedule(settings.report_interval, now=now)
         self._media_rate = RateMeter(MICROS_PER_SECOND)
         self._retry_rate = RateMeter(_RETRY_WINDOW)
+        # From the start, so that the first burst of repeats is measured like any other.
+        self._retry_rate.add(0, now)
         self._wall_clock_offset = wall_clock_offset
         self._bandwidth = settings.bandwidth
         self._opened = False
@@ -96,11 +98,15 @@ class Sender:
 
         While no receiver is connected they are dropped and counted as withheld: media does not wait.
         """
+        if not payloads:
+            return
         address = self._media_address()
         if address is None or not self.may_send:
             self.counters.withheld += len(payloads)
             return
         self.translator.check_payloads(payloads)
+        if not self._opened and not self._settings.one_way:
+            self._report(now)  # libRIST's receivers pass over media that comes before the first report
         timestamp = self._timestamp(now if source_time is None else source_time)
         if self._settings.one_way:
             first = self.history.next_sequence
@@ -111,7 +117,7 @@ class Sender:
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
-        if self._door_is_closed and payloads and not self._settings.one_way:
+        if self._door_is_closed and not self._settings.one_way:
             # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
             self._door_is_closed = False
             datagrams.insert(0, datagrams[0])
@@ -158,9 +164,7 @@ class Sender:
         if not self._settings.one_way and self._schedule.is_due(now):
             self._report(now)
         if self.peer.expire(now):
-            self._probe.stop()
-            self._opened = False
-            self._door_is_closed = True
+            self._lost()
         if self._probe.is_due(now):
             self._send_tail_again()
 
@@ -205,13 +209,21 @@ class Sender:
                 self._check_tail(said)
             answers += peer.handle(said, now=now)
         # A mere sign of life says nothing of who it is, and the first report will.
-        if peer.association.is_alive and arrival.said:
+        if not peer.association.is_alive:
+            self._lost()
+        elif arrival.said:
             peer.announce()
         if answers:
             self._say(peer.preamble() + answers)
         elif not self._opened and self._remote is None:
             # A receiver called us: it learns our reports' address from the first one, so it should not wait.
             self._report(now)
+
+    def _lost(self) -> None:
+        """The receiver is gone; whoever comes next is greeted like the first."""
+        self._probe.stop()
+        self._opened = False
+        self._door_is_closed = True
 
     def _repeat(self, request: RepeatRequest, now: Micros) -> None:
         # The request may name the flow by its original or by its repeats' number.
@@ -221,7 +233,7 @@ class Sender:
         if address is None:
             return
         chosen = self._gate.answer(
-            request.sequences, now=now, round_trip=self.peer.round_trip.last, room=self._room(now)
+            request.sequences, now=now, round_trip=self.peer.round_trip.shortest_recent, room=self._room(now)
         )
         if not chosen:
             return
@@ -248,9 +260,9 @@ class Sender:
 
     def _check_tail(self, report: ReceptionReport) -> None:
         """Stop probing once the receiver says that it has the newest packet (libRIST never says)."""
-        if report.source is not None and report.highest_sequence == (
-            (self.history.next_sequence - 1) & 0xFFFF_FFFF
-        ):
+        # A receiver that came late has not seen all of our wraps, so only what is on the wire compares.
+        behind = (self.history.next_sequence - 1 - report.highest_sequence) & 0xFFFF
+        if report.source is not None and report.source & ~1 == self.flow_id and not behind:
             self._probe.stop()
 
     # -- what we say ---------------------------------------------------------------------------------------------
@@ -288,7 +300,7 @@ class Sender:
 
     def _say(self, said: list[Feedback]) -> None:
         address = self._report_address()
-        if address is None:
+        if address is None or self._settings.one_way:
             return
         self.peer.counters.feedback_sent += 1
         self._transmits.append(

@@ -27,6 +27,7 @@ class Settings:
     rtt_max: Micros
     rtt_multiplier: int
     request_floor: Micros
+    min_retries: int
     max_retries: int
     bandwidth: int
     """Bits a second."""
@@ -56,6 +57,7 @@ class Settings:
             rtt_max=micros(options.rtt_max),
             rtt_multiplier=options.rtt_multiplier,
             request_floor=micros(options.buffer_min) // options.max_retries,
+            min_retries=options.min_retries,
             max_retries=options.max_retries,
             bandwidth=options.bandwidth * 1000,
             return_bandwidth=options.return_bandwidth * 1000,
@@ -68,7 +70,7 @@ class Settings:
             report_interval=report_interval,
             rebind_silence=_REBIND_REPORTS * report_interval,
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
-            ahead=micros(options.tick / 2),
+            ahead=micros(options.effective_tick / 2),
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
 

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 from terzetto.rist.events import RistEvent
 
-__all__ = ["SimpleTranslator", "clock_of"]
-
-_MPEG_TS_CLOCK: Final = 90_000
-
-# The clocks of the static payload types that are not 90 kHz; whatever else comes counts in 90 kHz.
-_CLOCKS: Final = {
-    0: 8000,
-    3: 8000,
-    4: 8000,
-    5: 8000,
-    6: 16_000,
-    7: 8000,
-    8: 8000,
-    9: 8000,
-    10: 44_100,
-    11: 44_100,
-}
-
-
-def clock_of(payload_type: int) -> int:
-    """Ticks a second of that payload type's timestamps."""
-    return _CLOCKS.get(payload_type, _MPEG_TS_CLOCK)
+__all__ = ["SimpleTranslator"]
 
 
 class SimpleTranslator:
@@ -52,8 +31,8 @@ class SimpleTranslator:
 
     def __init__(self, *, payload_type: int, nack_type: NackType) -> None:
         self._payload_type = payload_type
-        self._nack_type: NackType = nack_type
-        self.clock_rate = clock_of(payload_type)
+        self.nack_type: NackType = nack_type
+        self.clock_rate = clock_rate(payload_type)
         self.dropped: Counter[str] = Counter()
 
     def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
@@ -62,8 +41,8 @@ class SimpleTranslator:
         for peer, datagrams, path, local in runs:
             if path == MEDIA:
                 arrivals += [
-                    MediaArrival(peer, path, local, flow_id, packets)
-                    for flow_id, packets in media_from_rtp(datagrams, self.dropped)
+                    MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind))
+                    for flow_id, kind, packets in media_from_rtp(datagrams, self.dropped)
                 ]
                 continue
             for datagram in datagrams:
@@ -92,7 +71,7 @@ class SimpleTranslator:
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """One RTCP compound."""
-        return [compound_from_feedback(said, nack_type=self._nack_type)]
+        return [compound_from_feedback(said, nack_type=self.nack_type)]
 
     def feedback_address(self, media: Address) -> Address:
         """Reports go to the port above the media."""

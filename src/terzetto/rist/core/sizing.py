@@ -24,12 +24,22 @@ class BufferSizer:
     """Keeps the length of one flow's recovery buffer between *shortest* and *longest*."""
 
     def __init__(
-        self, shortest: Micros, longest: Micros, *, multiplier: int, reorder: Micros, now: Micros
+        self,
+        shortest: Micros,
+        longest: Micros,
+        *,
+        multiplier: int,
+        reorder: Micros,
+        now: Micros,
+        min_requests: int = 0,
+        request_floor: Micros = 0,
     ) -> None:
         self._shortest = shortest
         self._longest = longest
         self._multiplier = multiplier
         self._reorder = reorder
+        self._min_requests = min_requests
+        self._request_floor = request_floor
         # Midway is what libRIST starts with: room to learn without paying for the worst case.
         self.current: Micros = (shortest + longest) // 2
         self.target: Micros = self.current
@@ -85,7 +95,9 @@ class BufferSizer:
     def _aim(self, round_trip: Micros) -> Micros:
         if self._lost > _DESPERATE_LOSS:
             return self._longest
-        desired = round_trip * self._multiplier + self._reorder
+        # The promised requests must fit, and they keep a distance that a short round trip would not.
+        requests = self._min_requests * max(round_trip, self._request_floor)
+        desired = max(round_trip * self._multiplier, requests) + self._reorder
         percent = 5 * self._lost + 2 * self._hard_recoveries + self._third_recoveries
         desired += desired * percent // 100
         if desired < self.target:

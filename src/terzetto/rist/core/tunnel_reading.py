@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer, Run
+from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.rtcp_translation import feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp
 from terzetto.rist.core.vocabulary import FeedbackArrival, Goodbye, MediaArrival, SourceReport
@@ -101,8 +102,8 @@ class TunnelReading:
     def _read_media(self, plains: list[Buffer], start: int) -> None:
         if plains:
             peer, _, path, local = self._run
-            for flow_id, packets in media_from_rtp(plains, self._dropped, start=start):
-                self.arrivals.append(MediaArrival(peer, path, local, flow_id, packets))
+            for flow_id, kind, packets in media_from_rtp(plains, self._dropped, start=start):
+                self.arrivals.append(MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind)))
                 self.sense += len(packets)
 
     def _read_report(self, plain: Buffer, start: int) -> None:

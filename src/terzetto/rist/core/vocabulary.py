@@ -42,6 +42,8 @@ class MediaArrival(NamedTuple):
     local: str | None
     flow_id: int
     packets: list[Media]
+    clock_rate: int
+    """Ticks a second of the packets' timestamps."""
 
 
 class SourceReport(NamedTuple):

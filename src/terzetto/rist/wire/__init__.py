@@ -15,6 +15,9 @@
 `keepalive`           who I am and what I can do
 `buffer_negotiation`  how long a sender can repeat and a receiver waits, libRIST's own
 `oob`                 data beside the stream, and the IPv4 header that libRIST gives it
+`fec_2022_1`          header of forward error correction, small matrices
+`fec_2022_5`          header of forward error correction, large matrices
+`fec_packet`          what both of them say
 `eapol`, `eap_srp`    the login: its envelopes, and the messages of SRP
 ====================  ============================================================================
 """

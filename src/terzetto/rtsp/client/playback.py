@@ -99,7 +99,7 @@ class RtspPlayback:
         if range is not None:
             self._range = range
         assert self._reception is not None
-        await self._ask_to_play(connection, self._reception)
+        await self._ask_to_play(connection, self._reception, range)
         self._paused = False
 
     async def seek(self, range: Range) -> None:  # noqa: A002
@@ -243,7 +243,8 @@ class RtspPlayback:
             self._udp = Session(reception, paths, deliver=self._take_events)
             self._udp_scope = trio.CancelScope()
             await client.nursery.start(self._run_udp, self._udp, self._udp_scope)
-        await self._ask_to_play(connection, reception)
+        # Some servers insist on the header when they begin.
+        await self._ask_to_play(connection, reception, self._range or NptRange(0))
         self._in_use = choice
 
     async def _run_udp(
@@ -256,9 +257,12 @@ class RtspPlayback:
         with scope:
             await session.run(task_status=task_status)
 
-    async def _ask_to_play(self, connection: ClientConnection, reception: Reception) -> None:
-        # Some servers insist on the header, so it is always there.
-        fields = Fields({"Range": str(self._range if self._range is not None else NptRange(0))})
+    async def _ask_to_play(
+        self, connection: ClientConnection, reception: Reception, start: Range | None
+    ) -> None:
+        fields = Fields()
+        if start is not None:
+            fields["Range"] = str(start)
         if self._scale is not None:
             fields["Scale"] = f"{self._scale:g}"
         if self._senders:
@@ -294,11 +298,12 @@ class RtspPlayback:
 
     def _stop_media(self) -> None:
         if self._udp_scope is not None:
+            # The session closes its sockets as it ends; closing them here would surprise its readers.
             self._udp_scope.cancel()
             self._udp_scope = self._udp = None
-        if self._medias is not None:
+        elif self._medias is not None:
             self._medias.close()
-            self._medias = None
+        self._medias = None
         if self._connection is not None:
             self._connection.on_frames = None
             self._connection.is_ready = None

@@ -101,7 +101,7 @@ class RtspPublication:
         self._core = None
         if connection is not None:
             await connection.close(self._client.request_url)
-        if self._medias is not None:
+        if self._medias is not None and self._udp is None:
             self._medias.close()
 
     def _first_choice(self) -> TransportChoice:

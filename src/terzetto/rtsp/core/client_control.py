@@ -113,7 +113,7 @@ class _Pending:
 
 
 # A server that changes its nonce with every answer would have us ask for ever.
-_MAX_RETRIES: Final = 3
+_MAX_RETRIES: Final = 2
 _CLIENT_METHODS: Final = ("OPTIONS", "ANNOUNCE", "GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "TEARDOWN")
 
 

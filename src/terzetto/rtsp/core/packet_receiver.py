@@ -107,6 +107,10 @@ class SourceReceiver:
         self._oldest = now
         return released
 
+    def flush(self) -> list[Arrival]:
+        """Release everything that waits: nothing more comes from this source."""
+        return self._release_all()
+
     def handle_sender_report(self, report: SenderReport, *, now: Micros) -> None:
         """Remember the source's own clock."""
         self.sender_report = report

@@ -294,6 +294,8 @@ class Reception:
                 return
             held = track.candidate
             is_change = source is not None
+            if source is not None:
+                self._deliver(track, source, source.flush(), now)
             source = track.meet(ssrc, clock_rate, now)
             if is_change:
                 self._events.append(SourceChanged(track.index, ssrc))

@@ -115,11 +115,6 @@ class ServerAuthenticator:
             response.fields.add("WWW-Authenticate", str(challenge))
         return response
 
-    def refuse(self, *, now: Micros) -> Response:
-        """A 401 for a wrong proof, with a new nonce, so that no proof is tried against the old one again."""
-        self._nonce = ""
-        return self.challenge(now=now)
-
     def _challenges(self, stale: bool) -> list[Challenge]:
         challenges: list[Challenge] = []
         # Old clients take the first they see and know no more than MD5, so that comes first.

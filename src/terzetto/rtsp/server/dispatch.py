@@ -162,7 +162,8 @@ class Dispatcher:
             return None
         delay = server.brake.failed(connection.peer_address.host, now=now)
         await trio.sleep(seconds(delay))
-        return Answer(response=connection.authenticator.refuse(now=current_micros()), close=True)
+        # The same nonce again tells the client that it was not the nonce.
+        return Answer(response=connection.authenticator.challenge(now=current_micros()), close=True)
 
     def _find_session(self, context: _Context) -> RtspServerSession | None:
         connection = context.connection

@@ -363,7 +363,9 @@ class RtspServerSession(Reader):
         """Why the session should end for lack of signs of life, or None."""
         rules, options, now = self._rules, self._server.options, current_micros()
         if rules.state is State.RECORDING:
-            silent = rules.is_silent(now=now, patience=micros(options.read_timeout))
+            # Signs of life do not count: a publisher is there to publish.
+            last = self._reception.last_heard if self._reception is not None else rules.last_heard
+            silent = now - last >= micros(options.read_timeout)
             return "the publisher sends nothing" if silent else None
         if rules.lower is Lower.TCP and rules.state is State.PLAYING:
             return None  # the connection answers for it

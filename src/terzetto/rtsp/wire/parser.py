@@ -318,5 +318,6 @@ _CSEQ_LINE: Final = re.compile(rb"\ncseq *: *([!-~]{1,32})[ \t]*\r?\n", re.IGNOR
 
 def _find_cseq(buffer: bytes) -> str | None:
     """The number of a request that broke the rules elsewhere, so that its sender can match the answer."""
-    match = _CSEQ_LINE.search(buffer[:8192])
+    end = _find_head_end(buffer, 0, 0)
+    match = _CSEQ_LINE.search(buffer, 0, end) if end is not None else None
     return match[1].decode("ascii") if match else None

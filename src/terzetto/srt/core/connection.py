@@ -110,7 +110,7 @@ class Connection:
         if len(strangers) < len(packets):
             self._last_heard_at = now
         arrived = self.counters.received - before
-        if arrived:
+        if arrived and self.state in (State.CONNECTED, State.CLOSING):
             self._report_arrivals(arrived, now)
         if receiver.overflowed:
             self._break("the peer is ahead of us by more than a whole buffer", now)
@@ -184,6 +184,11 @@ class Connection:
         self._is_readable_told = due is not None and due <= now
         self._finish(now)
         return taken
+
+    def has_room_for(self, count: int, *, now: Micros) -> bool:
+        """Whether *count* packets would all be taken in now."""
+        self.sender.drop_too_late(now)
+        return self.sender.buffer.room >= count
 
     def wait_for_room(self) -> bool:
         """Whether there is room to send; where there is none, `Signal.WRITABLE` will tell."""

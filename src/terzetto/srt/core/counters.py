@@ -24,6 +24,10 @@ class Counters:
         "drop_requests_sent",
         "dropped_by_sender",
         "duplicates",
+        "filter_lost",
+        "filter_rebuilt",
+        "filter_received",
+        "filter_sent",
         "lost",
         "lost_reported_by_peer",
         "malformed",
@@ -63,6 +67,10 @@ class Counters:
     drop_requests_sent: int
     dropped_by_sender: int
     duplicates: int
+    filter_lost: int
+    filter_rebuilt: int
+    filter_received: int
+    filter_sent: int
     lost: int
     lost_reported_by_peer: int
     malformed: dict[str, int]

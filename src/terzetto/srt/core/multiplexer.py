@@ -124,11 +124,14 @@ class Multiplexer:
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due on every connection and call."""
         alarms = self._alarms
+        due_now: list[int] = []
         while alarms and alarms[0][0] <= now:
             due, socket_id = heapq.heappop(alarms)
-            if self._scheduled.get(socket_id) != due:
-                continue
-            del self._scheduled[socket_id]
+            if self._scheduled.get(socket_id) == due:
+                del self._scheduled[socket_id]
+                due_now.append(socket_id)
+        # Each once: whatever still has something to do afterwards does it at the next call.
+        for socket_id in due_now:
             connection = self.connections.get(socket_id)
             if connection is not None:
                 soonest = connection.next_timeout()

@@ -13,6 +13,12 @@ from terzetto.srt.core.cipher import overhead_of
 from terzetto.srt.core.key_exchange import KeyExchange
 from terzetto.srt.options import ANNOUNCED_VERSION, PER_PACKET_OVERHEAD, SrtOptions
 from terzetto.srt.wire.extensions import Capabilities, Capability, ExtensionRefused, Extensions
+from terzetto.srt.wire.filter_configuration import (
+    FILTER_OVERHEAD,
+    FilterConflict,
+    FilterRequest,
+    FilterSettings,
+)
 from terzetto.srt.wire.handshake import Handshake
 from terzetto.srt.wire.key_material import CipherKind, KmState
 from terzetto.srt.wire.rejection import RejectionReason
@@ -69,12 +75,20 @@ class Agreement:
     keys: KeyExchange
     stream_id: str
     options: SrtOptions
+    packet_filter: FilterSettings | None = None
 
     @property
     def payload_limit(self) -> int:
         """The most that one packet can carry on this connection."""
         room = self.mss - PER_PACKET_OVERHEAD - overhead_of(self.keys.kind)
+        if self.packet_filter is not None:
+            room -= FILTER_OVERHEAD
         return min(room, self.options.payload_size or room)
+
+    @property
+    def protected_size(self) -> int:
+        """What the packet filter pads its parities to: the most that a packet carries, once encrypted."""
+        return self.payload_limit + overhead_of(self.keys.kind)
 
 
 def make_keys(options: SrtOptions, entropy: EntropySource) -> KeyExchange:
@@ -123,6 +137,7 @@ def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int)
             micros(options.peer_latency) // MICROS_PER_MILLI,
         ),
         stream_id=options.stream_id.encode(),
+        packet_filter=options.packet_filter.encode(),
         key_material=material,
     )
 
@@ -168,6 +183,7 @@ def agree_as_responder(
         raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
     if offered.group is not None:
         raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
+    packet_filter = _agree_filter(offered.packet_filter, theirs, options)
     answer = _answer_keys(offered, theirs, options, keys)
     own = own_capability(options)
     flags = own if theirs.flags & Capability.RETRANSMIT_FLAG else own & ~Capability.RETRANSMIT_FLAG
@@ -198,8 +214,13 @@ def agree_as_responder(
         keys=keys,
         stream_id=offered.stream_id.decode("utf-8", "replace"),
         options=options,
+        packet_filter=None if packet_filter is None else packet_filter.settings(),
     )
-    response = attrs.evolve(answer, capabilities=Capabilities(ANNOUNCED_VERSION, flags, receive_ms, peer_ms))
+    response = attrs.evolve(
+        answer,
+        capabilities=Capabilities(ANNOUNCED_VERSION, flags, receive_ms, peer_ms),
+        packet_filter=b"" if packet_filter is None else str(packet_filter).encode(),
+    )
     return agreement, response
 
 
@@ -256,10 +277,7 @@ def agree_as_initiator(
         raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
     if answered.congestion not in (b"", b"live"):
         raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
-    if answered.packet_filter:
-        raise RefusedError(
-            RejectionReason.FILTER, "the answer asks for a packet filter that we did not offer"
-        )
+    packet_filter = _conclude_filter(answered.packet_filter, options)
     _check_keys(keys.conclude(answered.key_material, answered.key_status), options)
     if keys.kind is CipherKind.AES_GCM and theirs.version < _SOUND_GCM:
         raise RefusedError(RejectionReason.CRYPTO, "the peer's AES-GCM is the unsound one of before 1.5.4")
@@ -281,4 +299,37 @@ def agree_as_initiator(
         keys=keys,
         stream_id=options.stream_id,
         options=options,
+        packet_filter=None if packet_filter is None else packet_filter.settings(),
     )
+
+
+def _agree_filter(offered: bytes, theirs: Capabilities, options: SrtOptions) -> FilterRequest | None:
+    """The packet filter of a connection whose caller offers *offered*: where it offers none there is none."""
+    if not offered or not theirs.flags & Capability.PACKET_FILTER:
+        return None
+    try:
+        request = FilterRequest.parse(offered.decode("ascii", "replace"))
+        if options.packet_filter:
+            return FilterRequest.parse(options.packet_filter).merged(request)
+        request.settings()
+    except FilterConflict as exc:
+        raise RefusedError(RejectionReason.FILTER, str(exc)) from None
+    return request
+
+
+def _conclude_filter(answered: bytes, options: SrtOptions) -> FilterRequest | None:
+    """The packet filter that the answer to our offer leaves us with."""
+    if not options.packet_filter:
+        if answered:
+            raise RefusedError(
+                RejectionReason.FILTER, "the answer asks for a packet filter that we did not offer"
+            )
+        return None
+    if not answered:
+        raise RefusedError(RejectionReason.FILTER, "the peer knows no packet filter, and we asked for one")
+    try:
+        return FilterRequest.parse(options.packet_filter).overruled(
+            FilterRequest.parse(answered.decode("ascii", "replace"))
+        )
+    except FilterConflict as exc:
+        raise RefusedError(RejectionReason.FILTER, str(exc)) from None

@@ -9,7 +9,9 @@ from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
 from terzetto.srt.core.acknowledging import AckKind, AckSchedule
 from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.filter_losses import FilterLosses
 from terzetto.srt.core.negotiation import Agreement
+from terzetto.srt.core.packet_filter import FilterReceiver
 from terzetto.srt.core.playout_clock import PlayoutClock
 from terzetto.srt.core.range_list import RangeList
 from terzetto.srt.core.rates import LinkCapacity, ReceiveRate
@@ -63,12 +65,24 @@ class Receiver:
         self._round_trip = round_trip
         self._keys = agreement.keys
         self._own_id = agreement.local_id
+        self._filter: FilterReceiver | None = None
+        self._filter_losses: FilterLosses | None = None
+        if agreement.packet_filter is not None:
+            self._filter = FilterReceiver(
+                agreement.packet_filter,
+                counters,
+                first=first,
+                longest=agreement.mss - PER_PACKET_OVERHEAD,
+                own_id=agreement.local_id,
+            )
+            self._filter_losses = FilterLosses(agreement.packet_filter, counters, first=first)
         self._gone = RangeList()
         self._to_report: list[tuple[int, int]] = []
         self._report_at: Micros | None = None
         self._most_words = (agreement.mss - PER_PACKET_OVERHEAD) // 4
         self._drops_late = options.too_late_drop and agreement.has_playout
         self._repeats_reports = options.nak_report
+        self._is_over = False
         self._largest_payload = agreement.mss - PER_PACKET_OVERHEAD
 
     def configure(self, options: SrtOptions) -> None:
@@ -78,7 +92,20 @@ class Receiver:
         self.tolerance.tolerance = min(self.tolerance.tolerance, options.loss_max_ttl)
 
     def take_run(self, packets: Sequence[Buffer], start: int, *, now: Micros) -> int:
-        """Take in data packets from index *start*; the index of the first one that is not ours to take.
+        """Take in data packets from index *start*; the index of the first one that is not ours to take."""
+        if self._filter is None:
+            return self._take_packets(packets, start, now=now)
+        end, steps = self._filter.screen(packets, start)
+        for arrived, rebuilt in steps:
+            self._take_packets(arrived, 0, now=now)
+            for packet in rebuilt:
+                self._take_rebuilt(packet, now)
+        if self._filter_losses is not None:
+            self._to_report += self._filter_losses.to_report(self.losses, self.highest)
+        return end
+
+    def _take_packets(self, packets: Sequence[Buffer], start: int, *, now: Micros) -> int:
+        """Take in packets that came from the network.
 
         The loop is the hot path of the whole protocol: what comes in order, whole and unrepeated, costs one
         unpacking, a few comparisons and an append.
@@ -181,8 +208,27 @@ class Receiver:
             return
         counters.received_unique += 1
         counters.bytes_received_unique += total
+        self._keep(packet, sequence, flags, position, timestamp, play_at)
+
+    def _take_rebuilt(self, packet: bytes, now: Micros) -> None:
+        """A packet that the filter made: it counts for nothing that arrived."""
+        sequence, flags, timestamp, _ = DATA_HEADER.unpack_from(packet)
+        buffer = self.buffer
+        position = unwrap_sequence(sequence, buffer.frontier)
+        if buffer.frontier <= position < buffer.limit and position not in buffer.ahead:
+            play_at = self.clock.play_at(timestamp, now=now) if self._agreement.has_playout else now
+            if position > self.highest:
+                # Its own parity told us that it was sent: lost and recovered at once.
+                self._counters.lost += 1
+                self._counters.recovered += 1
+            self._keep(packet, sequence, flags, position, timestamp, play_at)
+
+    def _keep(
+        self, packet: Buffer, sequence: int, flags: int, position: int, timestamp: int, play_at: Micros
+    ) -> None:
+        buffer = self.buffer
         payload = self._open(packet, sequence, flags, position)
-        self._note_order(position, is_repeat)
+        self._note_order(position, bool(flags & RETRANSMITTED_FLAG))
         buffer.insert_ahead(Entry(play_at, position, timestamp, payload))
         if position == buffer.frontier:
             self._advance(position)
@@ -209,7 +255,12 @@ class Receiver:
         if position > self.highest + 1:
             first, last = self.highest + 1, position - 1
             counters.lost += self.losses.add(first, last)
-            if tolerance.tolerance:
+            left_to_filter = self._filter_losses
+            if left_to_filter is not None:
+                left_to_filter.opened(first, last)
+            if left_to_filter is not None and not left_to_filter.reports_gaps:
+                pass  # the packet filter has the first chance
+            elif tolerance.tolerance:
                 tolerance.add(first, last)
             else:
                 self._to_report.append((first, last))
@@ -280,8 +331,7 @@ class Receiver:
     def end_repairs(self) -> None:
         """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
         self._drops_late = True
-        self.acks.due_at = None
-        self._report_at = None
+        self._is_over = True
 
     def _gap(self) -> tuple[int, Micros] | None:
         """What stands behind the first gap, and when it is due."""
@@ -325,7 +375,10 @@ class Receiver:
         if self._report_at is None or now < self._report_at:
             return None
         self._report_at = now + self._report_interval()
-        return encode_losses(self.losses, most_words=self._most_words)
+        if self._filter_losses is None or self._filter_losses.reports_gaps:
+            return encode_losses(self.losses, most_words=self._most_words)
+        given_up = self._filter_losses.to_report_again(self.losses, self.highest)
+        return encode_losses(given_up, most_words=self._most_words) if given_up else None
 
     def _report_interval(self) -> Micros:
         return max(self._round_trip.patience // 2, _NAK_FLOOR)
@@ -350,9 +403,11 @@ class Receiver:
 
     def next_timeout(self) -> Micros | None:
         """When an acknowledgement, a repeated report or the end of waiting for a gap is due."""
-        due = self.acks.due_at
-        if self.losses and self._report_at is not None and (due is None or self._report_at < due):
-            due = self._report_at
+        due = None
+        if not self._is_over:
+            due = self.acks.due_at
+            if self.losses and self._report_at is not None and (due is None or self._report_at < due):
+                due = self._report_at
         if self._drops_late and self.buffer.ahead:
             gap = self._gap()
             if gap is not None and (due is None or gap[1] < due):

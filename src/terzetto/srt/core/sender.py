@@ -10,6 +10,7 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.core.counters import Counters
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.pacing import Pacer, RetransmitAllowance
+from terzetto.srt.core.packet_filter import FilterSender
 from terzetto.srt.core.range_list import RangeList
 from terzetto.srt.core.round_trip import RoundTrip
 from terzetto.srt.core.send_buffer import SendBuffer
@@ -29,6 +30,9 @@ _DROP_GRACE: Final = 20_000
 _REPEAT_GRACE: Final = 20_000
 _REPEAT_TICK: Final = 10_000
 
+# How long to wait for the bucket of repeats to fill again.
+_ALLOWANCE_TICK: Final = 5_000
+
 
 class Sender:
     """Takes payloads in, gives datagrams out (``outgoing``), and answers the peer's reports."""
@@ -44,6 +48,14 @@ class Sender:
         self._round_trip = round_trip
         self._keys = agreement.keys
         self._peer_id = agreement.peer_id
+        self._filter: FilterSender | None = None
+        if agreement.packet_filter is not None:
+            self._filter = FilterSender(
+                agreement.packet_filter,
+                first=agreement.initial_sequence,
+                size=agreement.protected_size,
+                destination=agreement.peer_id,
+            )
         self._message = 1
         self._losses = RangeList()
         self._repeated: dict[int, Micros] = {}
@@ -54,6 +66,7 @@ class Sender:
         self._peer_reports = bool(flags & Capability.PERIODIC_NAK)
         self._spares_repeats = options.retransmit_algorithm == 1 and self._peer_reports
         self._progress_at: Micros = 0
+        self._held_back_until: Micros = 0
         self._silent_rounds = 1
         self._busy_since: Micros | None = None
         self._drop_after: Micros | None = None
@@ -144,17 +157,26 @@ class Sender:
         most = min(most, self.flow_window - buffer.in_flight)
         if most <= 0:
             return 0
+        first = buffer.unsent
         batch = buffer.next_originals(most)
         count = len(batch)
         size = sum(map(len, batch)) - HEADER_SIZE * count
-        self.outgoing += batch
+        extra = 0
+        if self._filter is None:
+            self.outgoing += batch
+        else:
+            woven = self._filter.weave(batch, first)
+            self.outgoing += woven
+            extra = len(woven) - count
+            self._counters.filter_sent += extra
         self._progress_at = now
         counters = self._counters
         counters.sent += count
         counters.sent_unique += count
         counters.bytes_sent += size + PER_PACKET_OVERHEAD * count
         counters.bytes_sent_unique += size + PER_PACKET_OVERHEAD * count
-        self.pacer.sent(count, size, now=now)
+        # A parity is paced like any packet, and counts for nothing else.
+        self.pacer.sent(count + extra, size + extra * self._agreement.protected_size, now=now)
         return count
 
     def _send_repeats(self, most: int, now: Micros) -> int:
@@ -170,6 +192,7 @@ class Sender:
                 variance=round_trip.variance,
                 now=now,
             ):
+                self._held_back_until = now + _ALLOWANCE_TICK
                 break
             position = losses.first[0]
             losses.remove(position)
@@ -265,6 +288,8 @@ class Sender:
         has_originals = buffer.unsent < buffer.end and buffer.in_flight < self.flow_window
         if has_originals or (self._losses and self._allowance.rate != 0):
             paced = self.pacer.next_at
+            if not has_originals:
+                paced = max(paced, self._held_back_until)
             due = paced if due is None else min(due, paced)
         return due
 

@@ -6,6 +6,7 @@
 ``handshake``     the handshake's fixed part
 ``extensions``    the blocks behind it: capabilities, keys, stream id, congestion, filter, group
 ``key_material``  the message that carries wrapped keys
+``filter_configuration`` ``filter_packet``  parities beside the data: how they are agreed upon, what they look like
 ``ack`` ``nak`` ``drop_request``   reports between receiver and sender
 ``rejection``     why a connection is refused, in numbers and in words
 ``stream_id``     what people write into stream ids, in several dialects

@@ -1,0 +1,218 @@
+"""SRT as an end of a route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
+
+import attrs
+import trio
+
+from terzetto.errors import PeerError, TerzettoError
+from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
+from terzetto.primitives.datagrams import Buffer
+from terzetto.srt import events
+from terzetto.srt.api import connect_srt_listener, connect_srt_stream
+from terzetto.srt.events import SrtEvent
+from terzetto.srt.stream import SrtStream
+from terzetto.srt.url import target_from_url
+from terzetto.url import EndpointUrl
+
+__all__ = ["SrtSink", "SrtSource", "plan_sink", "plan_source"]
+
+# Between two attempts to reach a listener that is not there yet.
+_PAUSE: Final = 1.0
+_BETWEEN_COMPLAINTS: Final = 60.0
+
+
+class _End:
+    """The one peer of a route's end, and the next one when it has gone.
+
+    A caller calls again; a listener takes the next caller, one at a time, as srt-live-transmit does.
+    """
+
+    def __init__(self, url: EndpointUrl, nursery: trio.Nursery, report: Report) -> None:
+        self._url = url.to_string(reveal=True)
+        self._listens = target_from_url(self._url, None, {}).listen
+        self._nursery = nursery
+        self._report = report
+        self._connected = trio.Event()
+        self._lost = trio.Event()
+        self._details: Mapping[str, Json] = {}
+        self._last_complaint = -_BETWEEN_COMPLAINTS
+        self.stream: SrtStream | None = None
+        nursery.start_soon(self._keep_connected)
+
+    async def connected(self) -> SrtStream:
+        """The stream to the peer, when there is one."""
+        while self.stream is None:
+            await self._connected.wait()
+        return self.stream
+
+    def statistics(self) -> Mapping[str, Json]:
+        """What the present stream counted, or the last one."""
+        if self.stream is not None:
+            self._details = attrs.asdict(self.stream.statistics())
+        return self._details
+
+    def gone(self, stream: SrtStream) -> None:
+        """*stream* has ended; the next one is on its way."""
+        if self.stream is stream:
+            self.statistics()
+            self.stream = None
+            self._connected = trio.Event()
+            self._lost.set()
+        stream.abort()
+
+    async def aclose(self) -> None:
+        """Say goodbye when what was sent has arrived."""
+        if self.stream is not None:
+            await self.stream.aclose()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def _keep_connected(self) -> None:
+        if self._listens:
+            listener = await connect_srt_listener(self._nursery, self._url)
+            while True:
+                await self._use(await listener.accept())
+        while True:
+            try:
+                stream = await connect_srt_stream(self._nursery, self._url)
+            except PeerError as exc:
+                self._complain(exc)
+                await trio.sleep(_PAUSE)
+            else:
+                await self._use(stream)
+
+    async def _use(self, stream: SrtStream) -> None:
+        self._lost = trio.Event()
+        self.stream = stream
+        self._connected.set()
+        self._report("peer_connected", f"{stream.peer_address} is connected")
+        self._nursery.start_soon(_retell, stream.events(), self._report)
+        await self._lost.wait()
+
+    def _complain(self, problem: TerzettoError) -> None:
+        now = trio.current_time()
+        if now - self._last_complaint >= _BETWEEN_COMPLAINTS:
+            self._last_complaint = now
+            self._report("no_answer", f"{problem}; trying on", level="warning")
+
+
+class SrtSource(Source):
+    """What one peer after the other sends us."""
+
+    def __init__(self, end: _End) -> None:
+        self._end = end
+
+    async def receive(self) -> Batch:
+        """The payloads that are due."""
+        while True:
+            stream = await self._end.connected()
+            try:
+                packets = await stream.receive_packets()
+            except (trio.EndOfChannel, trio.ClosedResourceError, PeerError):
+                self._end.gone(stream)
+            else:
+                return Batch([packet.payload for packet in packets], packets[0].source_time)
+
+    def statistics(self) -> Mapping[str, Json]:
+        """The stream's counters."""
+        return self._end.statistics()
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        if self._end.stream is not None:
+            self._end.stream.abort()
+        await trio.lowlevel.checkpoint()
+
+
+class SrtSink(Sink):
+    """Sends to one peer after the other."""
+
+    def __init__(self, end: _End) -> None:
+        self._end = end
+
+    def send_nowait(self, batch: Batch) -> Batch | None:
+        """Send now, if there is a peer and room."""
+        stream = self._end.stream
+        if stream is None:
+            return batch
+        try:
+            stream.send_packets_nowait(_fitting(batch, stream))
+        except trio.WouldBlock:
+            return batch
+        except (PeerError, trio.ClosedResourceError):
+            self._end.gone(stream)
+            return batch
+        return None
+
+    async def send(self, batch: Batch) -> None:
+        """Send as soon as there is a peer and room."""
+        while True:
+            stream = await self._end.connected()
+            try:
+                await stream.send_packets(_fitting(batch, stream))
+            except (PeerError, trio.ClosedResourceError):
+                self._end.gone(stream)
+            else:
+                return
+
+    async def wait_ready(self) -> None:
+        """Wait until there is a peer."""
+        await self._end.connected()
+
+    def statistics(self) -> Mapping[str, Json]:
+        """The stream's counters."""
+        return self._end.statistics()
+
+    async def aclose(self) -> None:
+        """Stay until what was sent has arrived, then say goodbye."""
+        await self._end.aclose()
+
+
+def _fitting(batch: Batch, stream: SrtStream) -> Sequence[Buffer]:
+    """The payloads, those that are too long for the peer's packets cut."""
+    size = stream.payload_size
+    if all(len(payload) <= size for payload in batch.payloads):
+        return batch.payloads
+    return [
+        payload[start : start + size] for payload in batch.payloads for start in range(0, len(payload), size)
+    ]
+
+
+def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
+    """Receive from *url*, or from who calls there."""
+    del settings
+    target_from_url(url.to_string(reveal=True), None, {})
+
+    async def open_source(nursery: trio.Nursery, report: Report) -> Source:
+        await trio.lowlevel.checkpoint()
+        return SrtSource(_End(url, nursery, report))
+
+    return SourcePlan(url, open_source)
+
+
+def plan_sink(url: EndpointUrl) -> SinkPlan:
+    """Send to *url*, or to who calls there."""
+    target_from_url(url.to_string(reveal=True), None, {})
+
+    async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
+        await trio.lowlevel.checkpoint()
+        return SrtSink(_End(url, nursery, report))
+
+    return SinkPlan(url, open_sink)
+
+
+async def _retell(happenings: AsyncGenerator[SrtEvent, None], report: Report) -> None:
+    async for event in happenings:
+        match event:
+            case events.PeerLost():
+                report("peer_lost", f"{event.peer}: {event.reason}", level="warning")
+            case events.PeerClosed():
+                report("peer_lost", f"{event.peer} said goodbye")
+            case events.ConnectionRefused():
+                report("refused", f"{event.peer} was turned away: {event.reason}", level="warning")
+            case events.KeyRotated():
+                report("key_rotated", "the next key is in use")

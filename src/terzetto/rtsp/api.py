@@ -1,0 +1,56 @@
+"""What users of RTSP import."""
+
+from __future__ import annotations
+
+from terzetto.rtsp.client import (
+    RtspClient,
+    RtspPlayback,
+    RtspPublication,
+    connect_rtsp_client,
+    open_rtsp_client,
+)
+from terzetto.rtsp.events import PtsQuality, RtspPacket
+from terzetto.rtsp.options import ReconnectPolicy, RtspOptions, RtspServerOptions
+from terzetto.rtsp.server import (
+    PathHandler,
+    RtspHandler,
+    RtspRequest,
+    RtspServer,
+    RtspServerConnection,
+    RtspServerSession,
+    serve_rtsp,
+)
+from terzetto.rtsp.stream import ServerStream
+from terzetto.rtsp.transport_stream import TransportStreamPacketizer
+from terzetto.rtsp.wire.description import Description, Format, Media
+from terzetto.rtsp.wire.headers.range import ClockRange, NptRange, SmpteRange
+from terzetto.rtsp.wire.message import Response
+
+__all__ = [
+    "ClockRange",
+    "Description",
+    "Format",
+    "Media",
+    "NptRange",
+    "PathHandler",
+    "PtsQuality",
+    "ReconnectPolicy",
+    "Response",
+    "RtspClient",
+    "RtspHandler",
+    "RtspOptions",
+    "RtspPacket",
+    "RtspPlayback",
+    "RtspPublication",
+    "RtspRequest",
+    "RtspServer",
+    "RtspServerConnection",
+    "RtspServerOptions",
+    "RtspServerSession",
+    "ServerStream",
+    "SmpteRange",
+    "TransportStreamPacketizer",
+    "connect_rtsp_client",
+    "open_rtsp_client",
+    "serve_rtsp",
+]

@@ -1,0 +1,24 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test against a real peer fail where the peer is missing, when these tests were asked for."""
+    report = yield
+    if report.skipped and _was_asked_for(item):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} needs a real peer and may not be skipped: {reason}"
+    return report
+
+
+def _was_asked_for(item: pytest.Item) -> bool:
+    return item.get_closest_marker("interop") is not None and item.config.option.markexpr == "interop"

@@ -1,0 +1,110 @@
+"""SRT as an end of a route: peers come and go, the route stays."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from terzetto.errors import InvalidOption, InvalidUrl
+from terzetto.gateway.contract import Batch, Level, Report
+from terzetto.gateway.registry import plan_sink, plan_source
+from terzetto.net.network import use_network
+from terzetto.net.simulated import SimulatedNetwork
+from terzetto.srt.api import open_srt_listener, open_srt_stream
+
+
+class Told:
+    """Remembers what an end reported."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def __call__(self, event: str, text: str, *, level: Level = "info") -> None:
+        assert text
+        self.events.append(event)
+
+
+def told() -> Told:
+    report = Told()
+    _: Report = report
+    return report
+
+
+async def test_what_a_sink_sends_a_source_receives_and_cuts_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(seed=1)
+    here, there = network.add_host("here"), network.add_host("there")
+    payloads = [bytes([number]) * 1316 for number in range(20)]
+    async with trio.open_nursery() as nursery:
+        with use_network(there):
+            source = await plan_source("srt://:9000?passphrase=correct-horse").open(nursery, told())
+        with use_network(here):
+            sink = await plan_sink("srt://there:9000?passphrase=correct-horse").open(nursery, told())
+        assert sink.send_nowait(Batch(payloads[:1])) is not None, "nobody is there yet"
+        await sink.wait_ready()
+        assert sink.send_nowait(Batch(payloads)) is None
+        await sink.send(Batch([b"x" * 2000]))
+        got: list[bytes] = []
+        while sum(map(len, got)) < 20 * 1316 + 2000:
+            batch = await source.receive()
+            assert batch is not None
+            got += [bytes(payload) for payload in batch.payloads]
+        assert got == [*payloads, b"x" * 1316, b"x" * 684]
+        assert sink.statistics()["sent_unique"] == 22
+        assert source.statistics()["received_unique"] == 22
+        await sink.aclose()
+        await source.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_listening_source_takes_the_next_caller_when_one_has_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(seed=1)
+    here, there = network.add_host("here"), network.add_host("there")
+    report = told()
+    async with trio.open_nursery() as nursery:
+        with use_network(there):
+            source = await plan_source("srt://:9000").open(nursery, report)
+        for number in range(3):
+            with use_network(here):
+                async with open_srt_stream("srt://there:9000") as caller:
+                    await caller.send_all(b"caller %d" % number)
+                    batch = await source.receive()
+                    assert batch is not None
+                    assert [bytes(payload) for payload in batch.payloads] == [b"caller %d" % number]
+            with trio.move_on_after(1):
+                await source.receive()
+        nursery.cancel_scope.cancel()
+    assert report.events == ["peer_connected", "peer_lost"] * 3
+
+
+async def test_a_calling_sink_waits_for_its_listener_and_says_so(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(seed=1)
+    here, there = network.add_host("here"), network.add_host("there")
+    report = told()
+    async with trio.open_nursery() as nursery:
+        with use_network(here):
+            sink = await plan_sink("srt://there:9000").open(nursery, report)
+        await trio.sleep(10)
+        assert report.events == ["no_answer"]
+        with use_network(there):
+            async with open_srt_listener("srt://:9000") as listener:
+                stream = await listener.accept()
+                await sink.send(Batch([b"at last"]))
+                assert await stream.receive_some() == b"at last"
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("url", "error"), [("srt://h:1?latency=999999", InvalidUrl), ("srt://h:1?pbkeylen=5", InvalidOption)]
+)
+def test_mistakes_show_before_anything_has_started(url: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        plan_sink(url)
+    with pytest.raises(error):
+        plan_source(url)

@@ -1,0 +1,95 @@
+"""Running other people's RTSP programs beside ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from terzetto.rtsp.server import PathHandler, RtspServer, serve_rtsp
+
+__all__ = ["SYSTEM_PYTHON", "gst_server", "need", "program", "run", "serving", "wait_for"]
+
+# GStreamer's bindings belong to the system's Python, not to ours.
+SYSTEM_PYTHON = "/usr/bin/python3"
+GST_SERVER = Path(__file__).with_name("gst_server.py")
+
+
+def need(name: str) -> None:
+    """Fail where a program is missing: an interop run that tests nothing must not be green."""
+    if shutil.which(name) is None:
+        pytest.fail(f"{name} is not installed", pytrace=False)
+
+
+@asynccontextmanager
+async def program(*command: str) -> AsyncIterator[trio.Process]:
+    """A program that runs during the block."""
+    need(command[0])
+    async with trio.open_nursery() as nursery:
+        process: trio.Process = await nursery.start(
+            partial(
+                trio.run_process,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+        )
+        try:
+            yield process
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def run(*command: str, timeout: float = 30.0) -> str:
+    """Run a program to its end, which must be a good one; what it wrote."""
+    need(command[0])
+    with trio.fail_after(timeout):
+        result = await trio.run_process(
+            command, capture_stdout=True, capture_stderr=True, check=False, stdin=subprocess.DEVNULL
+        )
+    output = (result.stdout + result.stderr).decode(errors="replace")
+    assert result.returncode == 0, f"{command[0]} failed ({result.returncode}): {output[-2000:]}"
+    return output
+
+
+@asynccontextmanager
+async def gst_server(*arguments: str) -> AsyncIterator[int]:
+    """A gst-rtsp-server during the block; its port."""
+    async with program(SYSTEM_PYTHON, str(GST_SERVER), *arguments) as process:
+        assert process.stdout is not None
+        line = b""
+        with trio.fail_after(20):
+            while not line.endswith(b"\n"):
+                data = await process.stdout.receive_some(1)
+                assert data, "gst-rtsp-server did not start"
+                line += data
+        yield int(line)
+
+
+@asynccontextmanager
+async def serving(
+    url: str = "rtsp://127.0.0.1:0", handler: PathHandler | None = None, **knobs: Any
+) -> AsyncIterator[tuple[RtspServer, PathHandler]]:
+    """Our server during the block, taking publishers."""
+    handler = handler or PathHandler(accept_publishers=True)
+    async with trio.open_nursery() as nursery:
+        server: RtspServer = await nursery.start(partial(serve_rtsp, handler, url, **knobs))
+        yield server, handler
+        nursery.cancel_scope.cancel()
+
+
+async def wait_for(condition: object, *, timeout: float = 15.0) -> None:
+    """Wait until a function says yes."""
+    assert callable(condition)
+    with trio.fail_after(timeout):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.05)
