@@ -89,7 +89,7 @@ def test_a_range_is_told_with_its_unit() -> None:
         ({"reorder_buffer": 1.5}, "reorder_buffer is 1.5 s, must not exceed buffer_max, 1 s"),
         ({"keepalive_interval": 2.0}, "keepalive_interval is 2 s, must be less than session_timeout, 2 s"),
         ({"flow_id": 7}, "flow_id is 7, must be even"),
-        ({"local_port": 5001}, "local_port is 5001, must be even.*use 5000"),
+        ({"local_port": 5001, "profile": "simple"}, "local_port is 5001, must be even.*use 5000"),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(options: dict[str, Any], says: str) -> None:

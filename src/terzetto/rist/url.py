@@ -128,6 +128,8 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
     """*base*, changed by the URL's query, changed by *knobs*."""
     values: dict[str, object] = {}
     reader = QueryReader(url)
+    _put(values, "profile", reader.choice("profile", _PROFILES))
+    _refuse_other_profiles(url, values, base, knobs)
     for name, pair in _PAIRS.items():
         both = reader.milliseconds(name)
         if both is not None:
@@ -147,9 +149,7 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
     _put(values, "nack_type", reader.choice("nack-type", {"range": "range", "bitmask": "bitmask"}))
     _put(values, "srp_compat", reader.choice("srp-compat", _SRP_COMPAT))
     _put_aes_type(values, url, reader.integer("aes-type"))
-    _put(values, "profile", reader.choice("profile", _PROFILES))
     _refuse_what_is_elsewhere(url)
-    _refuse_other_profiles(url, values, base, knobs)
     reader.finish()
     _take_knobs(values, knobs)
     try:

@@ -79,7 +79,9 @@ def media_from_rtp(
 def _unusual(packet: Buffer) -> Buffer:
     """The payload of a packet with more than the fixed header."""
     decoded = RtpPacket.decode(packet)
-    extension = None if decoded.extension is None else RistHeaderExtension.decode(decoded.extension)
+    if decoded.extension is None or len(decoded.extension.data) < 4:
+        return decoded.payload
+    extension = RistHeaderExtension.decode(decoded.extension)
     return decoded.payload if extension is None else restore_null_packets(decoded.payload, extension)
 
 
