@@ -22,9 +22,10 @@ async def session(**knobs: object) -> AsyncIterator[tuple[tz.RistSender, tz.Rist
     alice, bob = network.add_host("alice"), network.add_host("bob")
     network.connect(alice, bob, LinkConditions(delay=0.01))
     with use_network(bob):
-        async with tz.open_rist_receiver("rist://@:5000", buffer=0.1, **knobs) as receiver:  # type: ignore[arg-type]
+        async with tz.open_rist_receiver("rist://@:5000?profile=simple", buffer=0.1, **knobs) as receiver:  # type: ignore[arg-type]
             with use_network(alice):
-                async with tz.open_rist_sender("rist://bob:5000", buffer=0.1, **knobs) as sender:  # type: ignore[arg-type]
+                url = "rist://bob:5000?profile=simple"
+                async with tz.open_rist_sender(url, buffer=0.1, **knobs) as sender:  # type: ignore[arg-type]
                     yield sender, receiver
 
 
@@ -76,7 +77,7 @@ async def test_a_payload_that_fits_no_packet_is_refused(autojump_clock: MockCloc
 async def test_one_way_with_the_wrong_end_calling_is_refused(autojump_clock: MockClock, role: str) -> None:
     network = SimulatedNetwork(1)
     opening = tz.open_rist_sender if role == "sender" else tz.open_rist_receiver
-    url = "rist://@:5000" if role == "sender" else "rist://alice:5000"
+    url = "rist://@:5000?profile=simple" if role == "sender" else "rist://alice:5000?profile=simple"
     with use_network(network.add_host("alice")), pytest.raises(tz.InvalidOption, match="one_way is set"):
         async with opening(url, one_way=True):
             pass
@@ -95,7 +96,7 @@ async def test_waiting_for_a_peer_ends_when_the_stream_is_closed(autojump_clock:
     network = SimulatedNetwork(1)
     with use_network(network.add_host("alice")):
         async with trio.open_nursery() as nursery:
-            receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000")
+            receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000?profile=simple")
 
             async def wait() -> None:
                 with pytest.raises(trio.ClosedResourceError):
@@ -152,5 +153,5 @@ async def test_a_caller_leaves_by_the_port_it_was_told(autojump_clock: MockClock
     network = SimulatedNetwork(1)
     with use_network(network.add_host("alice")):
         network.add_host("bob")
-        async with tz.open_rist_sender("rist://bob:5000?local-port=6000") as sender:
+        async with tz.open_rist_sender("rist://bob:5000?local-port=6000&profile=simple") as sender:
             assert sender.local_address.port == 6000

@@ -49,7 +49,7 @@ class Inbox:
 
 @asynccontextmanager
 async def receiving(
-    host: SimulatedHost, url: str = "rist://@:5000", **knobs: object
+    host: SimulatedHost, url: str = "rist://@:5000?profile=simple", **knobs: object
 ) -> AsyncIterator[tuple[tz.RistReceiver, Inbox]]:
     inbox = Inbox()
     with use_network(host):
@@ -63,7 +63,7 @@ async def receiving(
 
 @asynccontextmanager
 async def sending(
-    host: SimulatedHost, url: str = "rist://bob:5000", **knobs: object
+    host: SimulatedHost, url: str = "rist://bob:5000?profile=simple", **knobs: object
 ) -> AsyncIterator[tz.RistSender]:
     with use_network(host):
         async with tz.open_rist_sender(url, **knobs) as sender:  # type: ignore[arg-type]
@@ -178,8 +178,8 @@ async def test_sequences_wrap_in_the_middle_of_loss(autojump_clock: MockClock) -
 async def test_ipv6_carries_it_through_loss(autojump_clock: MockClock) -> None:
     network, alice, bob = two_hosts(9, BAD)
     host = next(address for address in bob.addresses if ":" in address)
-    async with receiving(bob, "rist://@[::]:5000", buffer=0.5) as (receiver, inbox):
-        async with sending(alice, f"rist://[{host}]:5000", buffer=0.5) as sender:
+    async with receiving(bob, "rist://@[::]:5000?profile=simple", buffer=0.5) as (receiver, inbox):
+        async with sending(alice, f"rist://[{host}]:5000?profile=simple", buffer=0.5) as sender:
             await send(sender, range(500))
             assert ":" in sender.statistics().peer.address
     assert inbox.numbers == list(range(500))
@@ -194,7 +194,7 @@ async def test_of_two_paths_the_address_chooses(autojump_clock: MockClock) -> No
     network.connect("10.1.0.1", "10.1.0.2", LinkConditions(delay=0.3, loss=0.3))
     network.connect("10.2.0.1", "10.2.0.2", LinkConditions(delay=0.003))
     async with receiving(bob, buffer=0.2) as (receiver, inbox):
-        async with sending(alice, "rist://10.2.0.2:5000?miface=eth1", buffer=0.2) as sender:
+        async with sending(alice, "rist://10.2.0.2:5000?miface=eth1&profile=simple", buffer=0.2) as sender:
             await send(sender, range(200))
             assert sender.statistics().peer.round_trip < 0.02
     assert inbox.numbers == list(range(200))
@@ -279,7 +279,7 @@ async def test_a_sender_behind_a_translator_reaches_a_receiver(
     nat.shelter(home)
     network.connect(nat, studio, BAD)
     async with receiving(studio, buffer=0.5) as (receiver, inbox):
-        async with sending(home, "rist://studio:5000", buffer=0.5) as sender:
+        async with sending(home, "rist://studio:5000?profile=simple", buffer=0.5) as sender:
             await send(sender, range(500))
             assert sender.statistics().peer.round_trip_measured
     assert inbox.numbers == list(range(500))
@@ -292,9 +292,9 @@ async def test_a_receiver_behind_a_translator_is_told_why_nothing_comes(autojump
     network = SimulatedNetwork(17)
     home, studio = network.add_host("home", "192.168.1.2"), network.add_host("studio", "203.0.113.1")
     network.add_nat("router", "198.51.100.1").shelter(home)
-    async with sending(studio, "rist://@:5000", buffer=0.2) as sender:
+    async with sending(studio, "rist://@:5000?profile=simple", buffer=0.2) as sender:
         with use_network(home):
-            async with tz.open_rist_receiver("rist://studio:5000", buffer=0.2) as receiver:
+            async with tz.open_rist_receiver("rist://studio:5000?profile=simple", buffer=0.2) as receiver:
                 await sender.wait_connected()
                 await send(sender, range(50))
                 await trio.sleep(1)

@@ -15,7 +15,15 @@ import attrs
 
 from terzetto.errors import InvalidOption
 
-__all__ = ["CongestionControl", "NackType", "Profile", "RistKnobs", "RistOptions", "SrpCompat", "TimingMode"]
+__all__ = [
+    "CongestionControl",
+    "NackType",
+    "Profile",
+    "RistKnobs",
+    "RistOptions",
+    "SrpCompat",
+    "TimingMode",
+]
 
 Profile: TypeAlias = Literal["simple", "main", "advanced"]
 NackType: TypeAlias = Literal["range", "bitmask"]
@@ -131,13 +139,13 @@ def _even(_instance: object, attribute: attrs.Attribute[Any], value: int) -> Non
 # libRIST keeps names in 128-byte strings and cuts longer ones off.
 MAX_CNAME: Final = 127
 
+# What libRIST's buffers hold.
+MAX_SECRET: Final = 127
 # libRIST's since 0.2.8, in seconds.
 DEFAULT_REORDER_BUFFER: Final = 0.015
 
 # What comes out in one go after 16 ms is 30 packets at 20 Mbit/s: a burst that every decoder's buffer takes.
 _LONGEST_TICK: Final = 0.016
-# What libRIST's buffers hold.
-MAX_SECRET: Final = 127
 
 # The one that fits the usual MTU as seven MPEG-TS packets.
 DEFAULT_PAYLOAD_SIZE: Final = 1316

@@ -88,6 +88,7 @@ class Plan:
             delete_null_packets=options.null_packet_deletion,
             mtu=options.mtu,
             family=self.family,
+            is_silent=options.one_way and not is_media_sender,
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
         )
 
@@ -125,7 +126,7 @@ async def prepare(
     sends: bool = False,
     authorize: bool = False,
 ) -> Plan:
-    """Read the URL, check the options, look up the host, read the users; *sends* is the media's direction."""
+    """Read the URL, check the options, look up the host, read the users; *sends* says which way the media is to go."""
     parsed = parse_url(url)
     if parsed.scheme != "rist":
         raise InvalidUrl(

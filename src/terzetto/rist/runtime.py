@@ -169,11 +169,11 @@ class Runtime(Generic[CoreT]):
         if "refused" in self._troubles:
             return PeerTimedOut(
                 f"nobody listens at {target}: the host says the port is closed",
-                hint="start the other end first"
+                hint="start the other end first, and mind that "
                 + (
-                    ", and mind that RIST Simple needs an even port and the one above it"
+                    "RIST Simple needs an even port and the one above it"
                     if self.options.profile == "simple"
-                    else ""
+                    else "it has to listen on this very port"
                 ),
             )
         if self._troubles:

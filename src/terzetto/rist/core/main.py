@@ -398,7 +398,7 @@ class MainTranslator:
     def _say_openings(
         self, guest: TunnelGuest, openings: Sequence[Opening], *, disconnect: bool = False
     ) -> None:
-        if openings:
+        if openings and not self._settings.is_silent:
             self._control.append(guest.run(guest.tunnel.wrap_openings(openings, disconnect=disconnect)))
 
     def _collect(self, guest: TunnelGuest) -> None:

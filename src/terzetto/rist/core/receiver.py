@@ -77,7 +77,6 @@ class Receiver:
         """Say goodbye, so that the sender need not wait for our silence."""
         if self.peer.is_connected:
             self._say([*self.peer.preamble(), Goodbye(self.peer.ssrc)])
-        if not self._settings.one_way:
             self.translator.close(now=now)
 
     # -- the grammar of a core -----------------------------------------------------------------------------------

@@ -34,8 +34,7 @@ def media_from_rtp(
 ) -> list[tuple[int, int, list[Media]]]:
     """Packets of each flow in turn: (flow id, payload type of the first, consecutive packets).
 
-    RTP begins at *start* of each datagram. What is no RTP is counted in *dropped*; deleted null packets are
-    restored.
+    RTP begins at *start* of each datagram. Deleted null packets are restored. What is no RTP is counted in *dropped*.
     """
     flows: list[tuple[int, int, list[Media]]] = []
     ssrc_before = -1
@@ -81,7 +80,7 @@ def media_from_rtp(
 def _unusual(packet: Buffer) -> Buffer:
     """The payload of a packet with more than the fixed header."""
     decoded = RtpPacket.decode(packet)
-    if decoded.extension is None or not len(decoded.extension.data):
+    if decoded.extension is None or len(decoded.extension.data) < 4:
         return decoded.payload
     extension = RistHeaderExtension.decode(decoded.extension)
     return decoded.payload if extension is None else restore_null_packets(decoded.payload, extension)

@@ -209,10 +209,10 @@ class Sender:
                 self._check_tail(said)
             answers += peer.handle(said, now=now)
         # A mere sign of life says nothing of who it is, and the first report will.
-        if peer.association.is_alive and arrival.said:
-            peer.announce()
-        else:
+        if not peer.association.is_alive:
             self._lost()
+        elif arrival.said:
+            peer.announce()
         if answers:
             self._say(peer.preamble() + answers)
         elif not self._opened and self._remote is None:

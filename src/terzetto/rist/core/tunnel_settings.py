@@ -60,6 +60,8 @@ class TunnelSettings:
     mtu: int = 1500
     family: int = 4
     longest_buffer: Micros = 0
+    is_silent: bool = False
+    """There is no return channel: a receiver says nothing at all."""
 
     def with_secret(self, secret: bytes) -> TunnelSettings:
         """The same with another secret."""
