@@ -107,7 +107,8 @@ def test_the_monitor_prints_events_and_statistics(capsys: pytest.CaptureFixture[
     assert len(statistics) == 9
     last = statistics[-1]
     assert last["lost"] == last["recovered"] + last["unrecovered"] > 0
-    assert last["round_trip_ms"] == 40.0
+    # The network takes 40 ms; answers to our echoes wait for the receiver's next tick as all else does.
+    assert 40.0 <= last["round_trip_ms"] <= 56.0
     assert 1.9 < last["megabits"] < 2.1
 
 

@@ -161,18 +161,18 @@ class Session(Generic[EventT]):
         return SessionStatistics(batches_shed=self._batches_shed, wakeups=self._wakeups)
 
     def _transmit(self, runs: list[Run]) -> None:
-        if not self._writer_is_behind:
-            runs = self._send_inline(runs)
-            if not runs:
-                return
-            self._writer_is_behind = True
-            self._caught_up = trio.Event()
         try:
+            if not self._writer_is_behind:
+                runs = self._send_inline(runs)
+                if not runs:
+                    return
+                self._writer_is_behind = True
+                self._caught_up = trio.Event()
             self._to_writer.send_nowait(runs)
         except trio.WouldBlock:
             self._batches_shed += 1
         except trio.ClosedResourceError:
-            pass  # the session is ending; there is nobody left to send to
+            pass  # the session is ending, or its endpoint was closed under it; the readers find out and say so
 
     def _send_inline(self, runs: list[Run]) -> list[Run]:
         paths = self._paths
