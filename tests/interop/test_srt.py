@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -72,20 +73,26 @@ async def trickle(write: trio.abc.SendStream | SrtStream) -> None:
         await trio.sleep(0.003)
 
 
-async def feed(process: trio.Process) -> None:
-    """Give the tool everything, after it has had time to notice that it is connected."""
+async def feed(process: trio.Process, *, padding: int = 0) -> None:
+    """Give the tool everything, after it has had time to notice that it is connected.
+
+    libsrt does not repair its last packets when nothing follows them; on a lossy way *padding* packets do.
+    """
     assert process.stdin is not None
     await trio.sleep(0.3)
     await trickle(process.stdin)
+    for _ in range(padding):
+        await process.stdin.send_all(bytes(CHUNK))
+        await trio.sleep(0.01)
 
 
 async def digest_of(stream: SrtStream | trio.abc.ReceiveStream) -> str:
-    """The digest of as many bytes as were sent, or of what came until the end."""
+    """The digest of as many bytes as were sent; padding that follows them does not count."""
     digest = hashlib.sha256()
     size = 0
     async for chunk in stream:
-        digest.update(chunk)
-        size += len(chunk)
+        digest.update(chunk[: len(DATA) - size])
+        size = min(size + len(chunk), len(DATA))
         if size >= len(DATA):
             break
     assert size == len(DATA)
@@ -249,7 +256,7 @@ async def test_a_lossy_way_to_and_from_srt_live_transmit_loses_nothing(we_send: 
                     process.terminate()
                     assert stream.statistics().retransmitted > 20
                 else:
-                    nursery.start_soon(feed, process)
+                    nursery.start_soon(partial(feed, process, padding=50))
                     assert await digest_of(stream) == DIGEST
                     assert stream.statistics().recovered > 20
 

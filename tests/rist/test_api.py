@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
@@ -18,16 +17,15 @@ from terzetto.primitives.impairment import LinkConditions
 
 
 @asynccontextmanager
-async def session(**knobs: Any) -> AsyncIterator[tuple[tz.RistSender, tz.RistReceiver]]:
+async def session(**knobs: object) -> AsyncIterator[tuple[tz.RistSender, tz.RistReceiver]]:
     network = SimulatedNetwork(1)
     alice, bob = network.add_host("alice"), network.add_host("bob")
     network.connect(alice, bob, LinkConditions(delay=0.01))
     with use_network(bob):
-        async with tz.open_rist_receiver("rist://@:5000?profile=simple", buffer=0.1, **knobs) as receiver:
+        async with tz.open_rist_receiver("rist://@:5000?profile=simple", buffer=0.1, **knobs) as receiver:  # type: ignore[arg-type]
             with use_network(alice):
-                async with tz.open_rist_sender(
-                    "rist://bob:5000?profile=simple", buffer=0.1, **knobs
-                ) as sender:
+                url = "rist://bob:5000?profile=simple"
+                async with tz.open_rist_sender(url, buffer=0.1, **knobs) as sender:  # type: ignore[arg-type]
                     yield sender, receiver
 
 

@@ -17,7 +17,7 @@ from tests.net.simulated.worlds import bind
 Wrap = Callable[[DatagramEndpoint], DatagramEndpoint]
 
 
-async def check_with(wrap: Wrap) -> None:
+async def check_with(wrap: Wrap, *, carries_empty: bool = True) -> None:
     network = SimulatedNetwork(1)
     alice, bob = network.add_host("alice"), network.add_host("bob")
 
@@ -25,7 +25,7 @@ async def check_with(wrap: Wrap) -> None:
         await trio.lowlevel.checkpoint()
         return wrap(bind(alice, address="10.0.0.1")), wrap(bind(bob, address="10.0.0.2"))
 
-    await check_endpoint(open_pair)
+    await check_endpoint(open_pair, carries_empty=carries_empty)
 
 
 class Wrapped(DatagramEndpoint):
@@ -101,7 +101,7 @@ class ForgetsToYield(Wrapped):
 
 class LivesOnWhenClosed(Wrapped):
     def statistics(self) -> EndpointStatistics:
-        return EndpointStatistics(30, 435, 30, 435)
+        return EndpointStatistics(30, 465, 30, 465)
 
 
 async def test_the_simulated_endpoint_keeps_every_promise(autojump_clock: MockClock) -> None:
@@ -123,3 +123,8 @@ async def test_the_simulated_endpoint_keeps_every_promise(autojump_clock: MockCl
 async def test_a_broken_promise_is_named(autojump_clock: MockClock, wrap: Wrap, broken: str) -> None:
     with pytest.raises(PromiseBroken, match=broken):
         await check_with(wrap)
+
+
+async def test_an_endpoint_may_say_that_it_carries_no_empty_datagrams(autojump_clock: MockClock) -> None:
+    with pytest.raises(PromiseBroken, match="without a trace"):
+        await check_with(Wrapped, carries_empty=False)

@@ -106,6 +106,28 @@ async def test_closed_and_taken_ports_and_silent_hosts(autojump_clock: trio.test
     await listener.aclose()
 
 
-async def test_both_ends_keep_the_promises_of_a_stream(autojump_clock: trio.testing.MockClock) -> None:
+async def test_whoever_writes_to_an_end_that_was_closed_is_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     _, one, other = network(LinkConditions(delay=0.01))
-    await trio.testing.check_one_way_stream(lambda: pair(one, other), None)
+    ours, theirs = await pair(one, other)
+    theirs.close()
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_all(b"x")
+    assert await ours.receive_some() == b""
+    with pytest.raises(trio.ClosedResourceError):
+        await theirs.send_all(b"x")
+
+
+async def test_two_tasks_at_once_are_one_too_many(autojump_clock: trio.testing.MockClock) -> None:
+    _, one, other = network(LinkConditions(delay=0.01))
+    ours, _ = await pair(one, other)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.receive_some)
+        nursery.start_soon(ours.send_all, bytes(2 * DEFAULT_WINDOW))
+        await trio.sleep(1)
+        with pytest.raises(trio.BusyResourceError):
+            await ours.receive_some()
+        with pytest.raises(trio.BusyResourceError):
+            await ours.send_all(b"x")
+        nursery.cancel_scope.cancel()

@@ -16,19 +16,22 @@ from tests.rist.core.pair import entropy
 MS = 1000
 ADDRESS = Address("192.0.2.1", 6001)
 FEEDBACK = 1
-SIMPLE = SimpleTranslator(payload_type=33, nack_type="range")
+
+
+def made(settings: Settings, wall_clock_offset: int, luck: int) -> Peer:
+    return Peer(
+        settings,
+        ssrc=2,
+        wall_clock_offset=wall_clock_offset,
+        remote=None,
+        translator=SimpleTranslator(payload_type=33, nack_type="range"),
+        entropy=entropy(luck),
+    )
 
 
 def fresh(**options: object) -> Peer:
     settings = Settings.of(RistOptions(**options))  # type: ignore[arg-type]
-    return Peer(
-        settings,
-        ssrc=2,
-        wall_clock_offset=1_700_000_000_000_000,
-        remote=None,
-        translator=SIMPLE,
-        entropy=entropy(5),
-    )
+    return made(settings, 1_700_000_000_000_000, 5)
 
 
 def connected() -> Peer:
@@ -94,14 +97,7 @@ def test_our_echo_measures_only_when_it_comes_back_under_our_number() -> None:
 def test_tokens_cannot_be_guessed_from_the_time() -> None:
     first, second = (
         fresh(),
-        Peer(
-            Settings.of(RistOptions()),
-            ssrc=2,
-            wall_clock_offset=0,
-            remote=None,
-            translator=SIMPLE,
-            entropy=entropy(77),
-        ),
+        made(Settings.of(RistOptions()), 0, 77),
     )
     assert request_in(first.echo_request(5)).token != request_in(second.echo_request(5)).token
 

@@ -298,6 +298,18 @@ def test_closing_waits_until_the_peer_has_played_and_then_says_goodbye_once() ->
     assert len(goodbyes) == 1
 
 
+def test_what_is_left_behind_when_a_connection_is_closed_in_a_hurry_is_counted() -> None:
+    pair = Pair(caller=SrtOptions(linger=0, max_bandwidth=50_000))
+    sender, _ = pair.connect()
+    for number in range(50):
+        pair.send([payload(number) * 8])
+    sender.close(now=pair.now)
+    pair.touch(CALLER)
+    assert state(sender) is State.CLOSED
+    assert sender.counters.dropped_by_sender == 50
+    assert sender.counters.bytes_dropped_by_sender == 50 * (len(payload(0)) * 8 + 44)
+
+
 def test_what_came_before_a_goodbye_is_still_delivered_in_its_time() -> None:
     pair = Pair()
     sender, receiver = pair.connect()

@@ -52,6 +52,7 @@ class _Pipe:
         self._outstanding = 0
         self.changed = trio.Event()
         self.is_reset = False
+        self.is_abandoned = False
 
     @property
     def room(self) -> int:
@@ -74,6 +75,11 @@ class _Pipe:
 
     def reset(self) -> None:
         self.is_reset = True
+        self.wake()
+
+    def abandon(self) -> None:
+        """Nobody reads any more; whoever writes is told, as by a reset."""
+        self.is_abandoned = True
         self.wake()
 
     def settle(self) -> None:
@@ -129,6 +135,8 @@ class SimulatedStream(ByteStream):
         self._outgoing = outgoing
         self._incoming = incoming
         self._closed = False
+        self._is_sending = False
+        self._is_receiving = False
 
     @property
     def local_address(self) -> Address:
@@ -143,35 +151,59 @@ class SimulatedStream(ByteStream):
     def send_nowait(self, data: Buffer) -> int:
         """Send as much as the window takes."""
         self._check()
+        if self._outgoing.is_abandoned:
+            raise trio.BrokenResourceError("the other end was closed")
         return self._outgoing.send(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of *data*, waiting for the window."""
-        await trio.lowlevel.checkpoint()
-        view = memoryview(bytes(data))
-        while view:
-            view = view[self.send_nowait(view) :]
-            if view:
-                await self._outgoing.changed.wait()
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        self._is_sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            view = memoryview(bytes(data))
+            self._check()
+            while view:
+                view = view[self.send_nowait(view) :]
+                if view:
+                    await self._outgoing.changed.wait()
+        finally:
+            self._is_sending = False
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for the window."""
-        await trio.lowlevel.checkpoint()
-        while not self._outgoing.room:
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        self._is_sending = True
+        try:
+            await trio.lowlevel.checkpoint()
             self._check()
-            await self._outgoing.changed.wait()
+            while not self._outgoing.room and not self._outgoing.is_abandoned:
+                await self._outgoing.changed.wait()
+                self._check()
+        finally:
+            self._is_sending = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; empty at the end."""
-        await trio.lowlevel.checkpoint()
-        pipe = self._incoming
-        while True:
-            self._check()
-            data = pipe.take(max_bytes or DEFAULT_WINDOW)
-            if data is not None:
-                return data
-            with trio.move_on_at(pipe.next_moment()):
-                await pipe.changed.wait()
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if self._is_receiving:
+            raise trio.BusyResourceError("another task is receiving on this connection")
+        self._is_receiving = True
+        try:
+            await trio.lowlevel.checkpoint()
+            pipe = self._incoming
+            while True:
+                self._check()
+                data = pipe.take(max_bytes or DEFAULT_WINDOW)
+                if data is not None:
+                    return data
+                with trio.move_on_at(pipe.next_moment()):
+                    await pipe.changed.wait()
+        finally:
+            self._is_receiving = False
 
     def reset(self) -> None:
         """Break the connection for both ends, now."""
@@ -183,7 +215,7 @@ class SimulatedStream(ByteStream):
         if not self._closed:
             self._closed = True
             self._outgoing.finish()
-            self._incoming.wake()
+            self._incoming.abandon()
 
     async def aclose(self) -> None:
         """Close; what was sent still arrives."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from terzetto.primitives.estimators import JitterEstimator
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, seconds
 from terzetto.rist.core.counters import FlowCounters
 from terzetto.rist.core.missing import MissingList
 from terzetto.rist.core.playout import Inserted, Playout, Slot
+from terzetto.rist.core.reception import Reception
 from terzetto.rist.core.restart_watch import RestartWatch
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.sizing import BufferSizer
@@ -74,8 +74,7 @@ class ReceiveFlow:
         # Packets in a row that came a whole buffer away from their time: late ones negative, early ones positive.
         self._off_in_a_row = 0
         self._reports_mislead = False
-        self._jitter = JitterEstimator(clock_rate)
-        self._reported = (0, 0)
+        self._reception = Reception(flow_id, clock_rate=clock_rate)
         self._events: list[RistEvent] = []
         self._round_trip: Micros = settings.rtt_min
 
@@ -86,10 +85,7 @@ class ReceiveFlow:
         self._round_trip = round_trip
         counters = self.counters
         counters.received += len(packets)
-        size = 0
-        for packet in packets:
-            size += len(packet[2])
-        counters.received_bytes += size
+        counters.received_bytes += sum([len(packet[2]) for packet in packets])
         has_begun = self._newest is not None
         done = self._insert_advancing(packets, path, arrival) if has_begun else 0
         for packet in packets[done:] if done else packets:
@@ -109,7 +105,9 @@ class ReceiveFlow:
         buffer = self._sizer.current
         timestamp_before = -1
         source_time = packet_time = arrival
+        deadline = arrival + buffer
         slots: list[Slot] = []
+        append = slots.append
         for sequence, timestamp, payload, is_retransmission in packets:
             expected = (expected + 1) & mask
             if sequence != expected or is_retransmission:
@@ -121,9 +119,10 @@ class ReceiveFlow:
                     if not -buffer <= expected_at - arrival <= buffer:
                         break
                     packet_time = expected_at
+                    deadline = packet_time + buffer
                 source_time = moment
                 timestamp_before = timestamp
-            slots.append((packet_time + buffer, source_time, payload, path))
+            append((deadline, source_time, payload, path))
         if slots:
             if not self._playout.has_room(newest + len(slots)):
                 return 0
@@ -141,7 +140,7 @@ class ReceiveFlow:
         if self._restart_watch.is_suspicious:
             self._restart_watch.clear()
         self._clock.sample(source_time, arrival)
-        self._jitter.add(timestamp, arrival)
+        self._reception.sample(timestamp, arrival)
 
     def _insert_one(self, packet: Media, path: int, arrival: Micros) -> None:
         """The long way, for whatever may come."""
@@ -401,21 +400,8 @@ class ReceiveFlow:
         return 0 if self._newest is None else self._newest + self._shift
 
     def reception(self) -> ReceptionReport:
-        """What a report says of this flow, since the last one where it says "fraction"."""
-        highest = max(self.highest_sequence, 0)
-        gaps = max(self.counters.missing - self.counters.reordered, 0)
-        highest_before, gaps_before = self._reported
-        self._reported = highest, gaps
-        expected = highest - highest_before
-        fraction = max(gaps - gaps_before, 0) * 256 // expected if expected > 0 else 0
-        return ReceptionReport(
-            0,
-            self.flow_id,
-            fraction_lost=min(fraction, 0xFF),
-            cumulative_lost=min(self.counters.unrecovered, 0x7F_FFFF),
-            highest_sequence=highest & 0xFFFF_FFFF,
-            jitter=self._jitter.ticks & 0xFFFF_FFFF,
-        )
+        """What a report says of this flow."""
+        return self._reception.report(self.counters, max(self.highest_sequence, 0))
 
     @property
     def missing_limit(self) -> int:

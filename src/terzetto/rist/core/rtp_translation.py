@@ -25,6 +25,7 @@ from terzetto.rtp.header import (
 __all__ = ["media_from_rtp", "rtp_from_media"]
 
 _SEQUENCE_MASK: Final = 0xFFFF
+_FIRST_RTCP_TYPE: Final = 192
 _FLOW_MASK: Final = 0xFFFF_FFFE
 
 
@@ -59,11 +60,11 @@ def media_from_rtp(
         if payload.__class__ is not bytes:
             payload = bytes(payload)
         if ssrc != ssrc_before:
-            if looks_like_rtcp(datagram):
+            if not start and second >= _FIRST_RTCP_TYPE and looks_like_rtcp(datagram):
                 # Taken for media, a report would look like the beginning of another flow.
                 dropped["RTCP on the media port"] += 1
                 continue
-            if _is_srt_handshake(datagram):
+            if not (start or second or sequence or timestamp) and _is_srt_handshake(datagram):
                 dropped["SRT handshake"] += 1
                 continue
             ssrc_before = ssrc

@@ -384,6 +384,8 @@ class Connection:
         self.happenings.append(Signal.WRITABLE)
 
     def _enter_closed(self) -> None:
+        if self.state is not State.CLOSED:
+            self.sender.give_up()
         self.state = State.CLOSED
         self._unblock()
 

@@ -128,7 +128,13 @@ class Sender:
         oldest = self.buffer.oldest
         if self._drop_after is None or oldest is None or now - oldest <= self._drop_after:
             return
-        position = self.buffer.handed_in_before(now - self._drop_after)
+        self._give_up_below(self.buffer.handed_in_before(now - self._drop_after))
+
+    def give_up(self) -> None:
+        """The connection is over: what was not acknowledged counts as dropped."""
+        self._give_up_below(self.buffer.end)
+
+    def _give_up_below(self, position: int) -> None:
         counters = self._counters
         count = position - self.buffer.base
         counters.dropped_by_sender += count
