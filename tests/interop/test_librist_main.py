@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -159,9 +158,7 @@ async def test_we_call_ristsender(security: str, loss: float) -> None:
 
 @pytest.mark.parametrize("we_send", [True, False])
 async def test_a_file_of_users_written_by_ristsrppasswd(tmp_path: Path, we_send: bool) -> None:
-    line = subprocess.run(
-        ["ristsrppasswd", USER, PASSWORD], check=True, capture_output=True, text=True
-    ).stdout
+    line = (await trio.run_process(["ristsrppasswd", USER, PASSWORD], capture_stdout=True)).stdout.decode()
     users = tmp_path / "users"
     users.write_text(line)
     arrivals = Arrivals()
