@@ -12,6 +12,8 @@ PACKAGES = {
     "ristreceiver": "rist-tools",
     "ffmpeg": "ffmpeg",
     "tshark": "tshark",
+    # With gstreamer1.0-plugins-base, -good (rtpst2022-1-fecdec and -fecenc) and -bad.
+    "gst-launch-1.0": "gstreamer1.0-tools",
 }
 
 

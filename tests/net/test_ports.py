@@ -18,7 +18,7 @@ from terzetto.net.endpoint import (
 )
 from terzetto.net.kernel import KERNEL
 from terzetto.net.network import Network
-from terzetto.net.ports import open_port_pair
+from terzetto.net.ports import open_port_group, open_port_pair
 from tests.net.endpoints import HOSTS, small_options
 
 
@@ -183,3 +183,24 @@ async def test_cancelled_it_leaves_nothing_open(port: int, opened: int) -> None:
 async def test_other_refusals_pass_unchanged() -> None:
     with pytest.raises(NoRoute, match=r"192\.0\.2\.77 is not an address of this machine"):
         await open_port_pair(KERNEL, small_options("192.0.2.77", 5004))
+
+
+async def test_a_group_brings_the_ports_beyond_the_pair() -> None:
+    network = CountingNetwork(5000)
+    group = await open_port_group(network, at(5004), beyond=(2, 4))
+    assert [endpoint.local_address.port for endpoint in group] == [5004, 5005, 5006, 5008]
+
+
+async def test_the_search_passes_over_groups_that_are_not_whole() -> None:
+    network = CountingNetwork(5000, taken={5004})
+    group = await open_port_group(network, at(0), beyond=(2, 4))
+    found = [endpoint.local_address.port for endpoint in group]
+    assert found == [found[0], found[0] + 1, found[0] + 2, found[0] + 4]
+    assert network.open == set(found)
+
+
+async def test_the_error_names_the_port_beyond_the_pair_and_nothing_stays_open() -> None:
+    network = CountingNetwork(5000, taken={5008})
+    with pytest.raises(AddressInUse, match="port 5008, needed beside 5004 and 5005, is in use"):
+        await open_port_group(network, at(5004), beyond=(2, 4))
+    assert network.open == set()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from terzetto.errors import AddressInUse, InvalidOption
 from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network
 
-__all__ = ["open_port_pair"]
+__all__ = ["open_port_group", "open_port_pair"]
 
 # Most neighbours are free, so that the first or second pair is ours; thirty-two failures mean that the machine is
 # full, not that we were unlucky.
@@ -35,6 +37,57 @@ async def open_port_pair(
     if port:
         return await _open_both(network, options)
     return await _find_pair(network, options)
+
+
+async def open_port_group(
+    network: Network, options: EndpointOptions, *, beyond: Iterable[int]
+) -> list[DatagramEndpoint]:
+    """Bind a pair of ports, and those that lie as far *beyond* the even one: the endpoints in this order.
+
+    Port 0 finds a group that is free as a whole. Raises like `open_port_pair`.
+    """
+    offsets = tuple(beyond)
+    if options.local.port:
+        return await _open_group(network, options, offsets)
+    # The kernel finds a pair; from there upwards, as for the pair itself.
+    even, odd = await open_port_pair(network, options)
+    _close((even, odd))
+    start = even.local_address.port
+    for step in range(_TRIES):
+        port = _LOWEST + (start - _LOWEST + 2 * step) % (_BEYOND - _LOWEST - max(offsets, default=0))
+        try:
+            return await _open_group(network, _at_port(options, port & ~1), offsets)
+        except AddressInUse:
+            continue
+    raise AddressInUse(
+        f"no even port with its neighbours free was found in {_TRIES} tries",
+        hint="name a port that is known to be free",
+    )
+
+
+async def _open_group(
+    network: Network, options: EndpointOptions, offsets: tuple[int, ...]
+) -> list[DatagramEndpoint]:
+    group: list[DatagramEndpoint] = list(await open_port_pair(network, options))
+    even = port = options.local.port
+    try:
+        for offset in offsets:
+            port = even + offset
+            group.append(await network.open_datagram_endpoint(_at_port(options, port)))
+    except AddressInUse as exc:
+        _close(group)
+        raise AddressInUse(
+            f"port {port}, needed beside {even} and {even + 1}, is in use", hint=exc.hint
+        ) from exc
+    except BaseException:
+        _close(group)
+        raise
+    return group
+
+
+def _close(endpoints: Iterable[DatagramEndpoint]) -> None:
+    for endpoint in endpoints:
+        endpoint.close()
 
 
 async def _open_both(network: Network, options: EndpointOptions) -> tuple[DatagramEndpoint, DatagramEndpoint]:

@@ -18,7 +18,7 @@ import trio
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.mux import DatagramMux, Route, by_datagram, by_peer
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import InvalidUrl
+from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import DatagramEndpoint, Run
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import seconds
@@ -221,6 +221,11 @@ async def open_rist_listener(
     `RistOptions`.
     """
     plan = await prepare(url, options, knobs, authorize=authorize is not None)
+    if plan.options.fec is not None:
+        raise UnsupportedOperation(
+            "fec cannot be told apart by flow, and a listener has many",
+            hint="leave fec out, or receive one flow with open_rist_receiver",
+        )
     if plan.remote is not None:
         raise InvalidUrl(
             f"{plan.url} calls, and a listener waits to be called", hint="write rist://@host:port"

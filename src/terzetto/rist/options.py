@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 import attrs
 
 from terzetto.errors import InvalidOption
+from terzetto.rist.fec import RistFec
 
 __all__ = [
     "CongestionControl",
@@ -118,6 +119,10 @@ def _one_of(*allowed: object) -> _Check:
             raise InvalidOption(f"{attribute.name} is {value!r}, must be one of {known}")
 
     return check
+
+
+def _fec(value: RistFec | str | None) -> RistFec | None:
+    return RistFec.parse(value) if isinstance(value, str) else value
 
 
 def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -225,6 +230,9 @@ class RistOptions:
     """Leave the null packets of MPEG-TS out of what we send; every receiver restores them."""
     mtu: int = attrs.field(default=1500, validator=_within(576, 65535, "bytes"))
     """The longest IP packet of the path; Main refuses payloads that would exceed it."""
+    fec: RistFec | None = attrs.field(default=None, converter=_fec)
+    """Parities beside the media (SMPTE ST 2022-1 or -5), two and four ports above it: a `RistFec`, or
+    ``"cols:10,rows:5"``. Set it at both ends; a receiver heeds only the standard."""
 
     cname: str = attrs.field(default="terzetto", validator=_cname_fits)
     """The name we give ourselves in reports."""
@@ -369,6 +377,7 @@ class RistKnobs(TypedDict, total=False):
     virt_src_port: int
     null_packet_deletion: bool
     mtu: int
+    fec: RistFec | str | None
     cname: str
     session_timeout: float
     connect_timeout: float | None

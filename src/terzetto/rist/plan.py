@@ -8,11 +8,11 @@ from terzetto.driver.clock import current_micros
 from terzetto.errors import InvalidOption, InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network, current_network
-from terzetto.net.ports import open_port_pair
+from terzetto.net.ports import open_port_group, open_port_pair
 from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros, micros
 from terzetto.rist.core.main import MainTranslator
-from terzetto.rist.core.profile import Translator
+from terzetto.rist.core.profile import FEC_OFFSETS, Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.settings import Settings
@@ -54,6 +54,8 @@ class Plan:
             tos=options.tos,
             sources=(options.source,) if options.source else (),
         )
+        if options.fec is not None:
+            return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
         if options.profile == "simple":
             return list(await open_port_pair(self.network, wanted))
         return [await self.network.open_datagram_endpoint(wanted)]
@@ -135,6 +137,11 @@ async def prepare(
     chosen = options_from_url(parsed, options, knobs)
     if chosen.profile == "advanced":
         raise UnsupportedOperation("the advanced profile is not there yet", hint="use profile=main")
+    if chosen.profile == "main" and chosen.fec is not None:
+        raise UnsupportedOperation(
+            "fec is there in the Simple profile only so far",
+            hint="leave fec out, or use profile=simple",
+        )
     port = parsed.port or 0
     if chosen.profile == "simple" and port % 2:
         raise InvalidUrl(

@@ -13,6 +13,7 @@ from terzetto.errors import AuthenticationFailed, PeerTimedOut, WrongProtocol
 from terzetto.net.endpoint import DatagramEndpoint, Trouble
 from terzetto.primitives.datagrams import Address
 from terzetto.rist import events
+from terzetto.rist.core.profile import FEEDBACK
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
@@ -62,7 +63,8 @@ class Runtime(Generic[CoreT]):
         self.on_event: Callable[[RistEvent], None] = _nobody
         """Hears every event at once, before those who listen to `events`."""
         self.is_stopped = False
-        ticks = [media_tick] + [0.0] * (len(endpoints) - 1)
+        # Reports are answered at once; what comes beside the media keeps time with it.
+        ticks = [0.0 if path == FEEDBACK else media_tick for path in range(len(endpoints))]
         self.session: Session[RistEvent] = Session(
             core,
             [SessionPath(endpoint, tick) for endpoint, tick in zip(endpoints, ticks, strict=True)],

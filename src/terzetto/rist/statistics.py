@@ -70,6 +70,9 @@ class RistSenderStatistics:
     suppressed: int
     bandwidth_skipped: int
     tail_probes: int
+    fec_sent: int
+    """Parities, which count nowhere else."""
+    fec_sent_bytes: int
     bitrate: float
     """Media, bits a second."""
     retry_bitrate: float
@@ -132,6 +135,10 @@ class RistReceiverStatistics:
     delivered: int
     lost: int
     recovered: int
+    fec_recovered: int
+    """Those of them that forward error correction gave back, without a repeat."""
+    fec_received: int
+    """Parities."""
     recovered_after: tuple[int, int, int, int, int]
     """Recovered after one, two, three, four, and more requests."""
     unrecovered: int

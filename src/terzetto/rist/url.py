@@ -68,6 +68,7 @@ _MODES: Final = {
 
 _TEXTS: Final = {
     "cname": "cname",
+    "fec": "fec",
     "miface": "interface",
     "source": "source",
     "secret": "secret",

@@ -74,6 +74,10 @@ class Association:
         """An address to name the peer by."""
         return next(iter(self._addresses.values()), None)
 
+    def is_host(self, host: str) -> bool:
+        """Whether the session belongs to *host*, whatever the port."""
+        return self._heard_at is not None and host == self._host
+
     def admit(self, peer: Address, channel: int, *, now: Micros, datagrams: int = 1) -> Admission:
         """So many datagrams came from *peer* on *channel*."""
         heard_at = self._heard_at

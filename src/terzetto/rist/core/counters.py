@@ -35,6 +35,8 @@ class FlowCounters:
         """Gaps that were noticed, some of which only reordering."""
         self.reordered = 0
         self.recovered = 0
+        self.fec_recovered = 0
+        """Those of them that no repeat was needed for."""
         self.recovered_after: list[int] = [0, 0, 0, 0, 0]
         """Recovered after one, two, three, four, and more requests."""
         self.unrecovered = 0
@@ -111,5 +113,7 @@ class SenderCounters:
         self.suppressed = 0
         """Requests not answered because the last repeat may still be on its way."""
         self.bandwidth_skipped = 0
+        self.fec_sent = 0
+        self.fec_sent_bytes = 0
         self.tail_probes = 0
         """Last packets sent twice into a pause, so that a receiver notices their loss."""

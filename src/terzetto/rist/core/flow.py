@@ -75,6 +75,8 @@ class ReceiveFlow:
         self._off_in_a_row = 0
         self._reports_mislead = False
         self._reception = Reception(flow_id, clock_rate=clock_rate)
+        self.fec_patience: Micros = 0
+        """How long a gap is left to forward error correction before it is asked for."""
         self._events: list[RistEvent] = []
         self._round_trip: Micros = settings.rtt_min
 
@@ -93,6 +95,19 @@ class ReceiveFlow:
         if has_begun:
             counters.note_spacing(arrival - self._newest_arrival, len(packets), arrival)
         self._newest_arrival = arrival
+
+    def insert_rebuilt(self, packets: list[Media], *, path: int, arrival: Micros) -> None:
+        """Take in *packets* that never arrived: forward error correction made them of others."""
+        newest = self._newest
+        if newest is None:
+            return
+        for sequence, timestamp, payload, _ in packets:
+            behind = newest - ((newest + self._shift - sequence) & self._mask)
+            source_time = self._clock.source_time(timestamp)
+            packet_time = arrival
+            if self._settings.timing_mode is not TimingMode.ARRIVAL:
+                packet_time = self._clock.packet_time(source_time)
+            self._insert_behind(behind, source_time, packet_time, payload, path, arrival, is_rebuilt=True)
 
     def _insert_advancing(self, packets: list[Media], path: int, arrival: Micros) -> int:
         """The short way for originals in order and on time, which most are; returns how many it took in."""
@@ -269,7 +284,9 @@ class ReceiveFlow:
     def _jumped(self, newest: int, sequence: int, packet_time: Micros, arrival: Micros) -> None:
         """Note as missing what lies between, as if it should have come at even steps between its neighbours."""
         settings = self._settings
-        first_wait = max(settings.clamp_round_trip(self._round_trip) // 2, settings.reorder)
+        first_wait = max(
+            settings.clamp_round_trip(self._round_trip) // 2, settings.reorder, self.fec_patience
+        )
         room = 0 if settings.one_way else settings.missing_limit - len(self._missing)
         gap = sequence - newest - 1
         since = self._newest_packet_time
@@ -295,7 +312,8 @@ class ReceiveFlow:
         path: int,
         arrival: Micros,
         *,
-        repeated: bool,
+        repeated: bool = False,
+        is_rebuilt: bool = False,
     ) -> bool:
         """A packet from before the newest, a repeat or one that was overtaken; whether it was taken in."""
         counters = self.counters
@@ -322,7 +340,10 @@ class ReceiveFlow:
         if sequence < beginning - 1:
             self._jumped(sequence, beginning, packet_time, arrival)
         requests = record.requests if record is not None else 0
-        if repeated or requests:
+        if is_rebuilt:
+            counters.fec_recovered += 1
+            counters.note_recovered(0)
+        elif repeated or requests:
             counters.note_recovered(requests)
             self._sizer.note_recovered(requests)
         else:

@@ -11,13 +11,22 @@ from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 from terzetto.rist.events import RistEvent
 
-__all__ = ["FEEDBACK", "MEDIA", "Admits", "Translator"]
+__all__ = ["FEC_COLUMN", "FEC_OFFSETS", "FEC_ROW", "FEEDBACK", "MEDIA", "Admits", "Translator"]
 
 MEDIA = 0
 """The channel, and so the endpoint, that media travels on."""
 
 FEEDBACK = 1
 """The channel that reports and requests travel on, where the profile gives them one of their own."""
+
+FEC_COLUMN = 2
+"""The endpoint of parities of columns, two ports above the media; Simple and Main have it."""
+
+FEC_ROW = 3
+"""The endpoint of parities of rows, four ports above the media."""
+
+FEC_OFFSETS = {FEC_COLUMN: 2, FEC_ROW: 4}
+"""How far above the media's port each of them lies."""
 
 
 class Admits(Protocol):

@@ -8,9 +8,10 @@ from typing import Final
 from terzetto.primitives.datagrams import Address, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.primitives.token_bucket import TokenBucket
+from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
 from terzetto.rist.core.peer import Peer
-from terzetto.rist.core.profile import FEEDBACK, MEDIA, Translator
+from terzetto.rist.core.profile import FEC_OFFSETS, FEEDBACK, MEDIA, Translator
 from terzetto.rist.core.reports import ReportSchedule
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
@@ -64,6 +65,9 @@ class Receiver:
         self._return = TokenBucket(
             max(settings.return_bandwidth // 8, 1), max(settings.return_bandwidth // 8, 1500), now=now
         )
+        self.fec: FecReceiver | None = None
+        if settings.fec is not None:
+            self.fec = FecReceiver(settings.fec, sequence_bits=translator.sequence_bits)
         self._flow_is_idle = True
         self._flow_before: tuple[int, Micros] | None = None
         self._source_report: SourceReport | None = None
@@ -83,6 +87,8 @@ class Receiver:
 
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
+        if self.fec is not None:
+            runs = self._hear_parities(self.fec, runs, now)
         for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, MediaArrival):
                 self._hear_media(arrival, now)
@@ -159,7 +165,41 @@ class Receiver:
             self._flow_is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
         peer.counters.media_received += len(arrival.packets)
+        if self.fec is None:
+            flow.insert(
+                arrival.packets, path=arrival.path, arrival=now, round_trip=self.peer.round_trip.smoothed
+            )
+        else:
+            self._insert_with_fec(self.fec, flow, arrival, now)
+
+    def _insert_with_fec(
+        self, fec: FecReceiver, flow: ReceiveFlow, arrival: MediaArrival, now: Micros
+    ) -> None:
+        # Asking is the second line, and needs its share of the buffer as well.
+        flow.fec_patience = fec.patience(now, most=flow.buffer // 3)
+        resets = flow.counters.resets
         flow.insert(arrival.packets, path=arrival.path, arrival=now, round_trip=self.peer.round_trip.smoothed)
+        if flow.counters.resets != resets:
+            fec.reset()
+        rebuilt = fec.hear_media(arrival.packets, now=now)
+        if rebuilt:
+            flow.insert_rebuilt(rebuilt, path=arrival.path, arrival=now)
+
+    def _hear_parities(self, fec: FecReceiver, runs: Sequence[Run], now: Micros) -> Sequence[Run]:
+        """Take out the parities; what is left is for the translator.
+
+        They come from a port of their own, so all that can be asked is that they come from the sender's host, and
+        they prove nothing about whether the sender is alive.
+        """
+        others: list[Run] = []
+        for run in runs:
+            if run.path not in FEC_OFFSETS:
+                others.append(run)
+            elif self.flow is not None and self.peer.association.is_host(run.peer.host):
+                rebuilt = fec.hear_parities(run.datagrams, now=now)
+                if rebuilt:
+                    self.flow.insert_rebuilt(rebuilt, path=MEDIA, arrival=now)
+        return others
 
     def _hear_feedback(self, arrival: FeedbackArrival, now: Micros) -> None:
         peer = self.peer
@@ -216,6 +256,8 @@ class Receiver:
         )
         if before is not None:
             flow.counters = before.counters
+        if self.fec is not None:
+            self.fec.reset()
         self.flow = flow
         # libRIST's receivers report under the flow's own number, and its senders expect it.
         self.peer.ssrc = flow_id

@@ -9,9 +9,10 @@ from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.estimators import RateMeter
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist.core.counters import SenderCounters
+from terzetto.rist.core.fec_sender import FecSender
 from terzetto.rist.core.history import History
 from terzetto.rist.core.peer import Peer
-from terzetto.rist.core.profile import FEEDBACK, MEDIA, Translator
+from terzetto.rist.core.profile import FEC_OFFSETS, FEEDBACK, MEDIA, Translator
 from terzetto.rist.core.repeats import RepeatGate
 from terzetto.rist.core.reports import ReportSchedule
 from terzetto.rist.core.settings import Settings
@@ -77,6 +78,9 @@ class Sender:
         self._retry_rate.add(0, now)
         self._wall_clock_offset = wall_clock_offset
         self._bandwidth = settings.bandwidth
+        self._fec = (
+            None if settings.fec is None else FecSender(settings.fec, payload_type=settings.payload_type)
+        )
         self._opened = False
         self._door_is_closed = True
         self._local: dict[int, str | None] = {}
@@ -127,6 +131,17 @@ class Sender:
         counters.sent += len(payloads)
         counters.sent_bytes += size
         self._transmits.append(Run(address, datagrams, MEDIA, self._local.get(FEEDBACK)))
+        if self._fec is not None:
+            self._send_parities(self._fec, payloads, first, timestamp, address)
+
+    def _send_parities(
+        self, fec: FecSender, payloads: Sequence[Buffer], first: int, timestamp: int, media: Address
+    ) -> None:
+        for path, datagrams in fec.feed(payloads, first=first, timestamp=timestamp):
+            address = Address(media.host, media.port + FEC_OFFSETS[path])
+            self._transmits.append(Run(address, datagrams, path, self._local.get(FEEDBACK)))
+        self.counters.fec_sent = fec.sent
+        self.counters.fec_sent_bytes = fec.sent_bytes
 
     def close(self, *, now: Micros) -> None:
         """Say goodbye."""

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from terzetto.primitives.time import Micros, micros
+from terzetto.rist.fec import RistFec
 from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
 
 __all__ = ["Settings"]
@@ -42,6 +43,8 @@ class Settings:
     report_interval: Micros
     rebind_silence: Micros
     missing_limit: int
+    fec: RistFec | None
+    payload_type: int
     ahead: Micros
     """How much before its deadline a packet is released: half a tick, so that ticks add nothing to the delay."""
 
@@ -71,6 +74,8 @@ class Settings:
             rebind_silence=_REBIND_REPORTS * report_interval,
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
             ahead=micros(options.effective_tick / 2),
+            fec=options.fec,
+            payload_type=options.rtp_ptype,
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
 

@@ -1,0 +1,130 @@
+"""Forward error correction between two of our own ends, through the public API, on a simulated network."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from terzetto import open_rist_listener, open_rist_receiver, open_rist_sender
+from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto.net.network import use_network
+from terzetto.net.simulated import SimulatedNetwork
+from terzetto.primitives.impairment import BurstLoss, LinkConditions
+from terzetto.rist.fec import RistFec
+from tests.simulation.rist_invariants import check_invariants
+from tests.simulation.rist_runs import stream
+
+LAYOUTS = [
+    "cols:10,rows:5",
+    "cols:10,rows:5,layout:staircase",
+    "cols:8,rows:-6",
+    "cols:8,rows:-6,layout:staircase",
+]
+
+
+@pytest.mark.parametrize("standard", ["2022-1", "2022-5"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_bursts_are_repaired_without_a_single_request(
+    layout: str, standard: str, autojump_clock: MockClock
+) -> None:
+    fec = f"{layout},standard:{standard}"
+    # Bursts of four packets, far enough apart that each meets its columns alone.
+    there = LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4))
+    outcome = await stream(3, there, packets=1500, interval=0.002, fec=fec)
+    receiver = outcome.receiver
+    check_invariants(outcome, buffer=1.0, longest_delay=0.02)
+    assert receiver.fec_recovered >= 8
+    assert outcome.sender.fec_sent > 0
+    assert receiver.unrecovered == 0
+    # Above the first stairs nothing is protected against a burst along a row.
+    assert receiver.requests <= (4 if "staircase" in layout else 0)
+    assert outcome.payloads == outcome.sent
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_parities_cannot_repair_is_asked_for_in_time(seed: int, autojump_clock: MockClock) -> None:
+    there = LinkConditions(delay=0.02, jitter=0.01, reorder=0.02, loss=BurstLoss.with_mean(0.15, 5))
+    outcome = await stream(seed, there, packets=1000, interval=0.002, fec="cols:10,rows:5")
+    check_invariants(outcome, buffer=1.0, longest_delay=0.1)
+    receiver = outcome.receiver
+    assert receiver.fec_recovered > 0
+    assert receiver.requests > 0
+    assert receiver.unrecovered <= 2
+    assert receiver.lost == receiver.recovered + receiver.unrecovered
+
+
+async def test_one_way_it_is_the_only_repair(autojump_clock: MockClock) -> None:
+    there = LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4))
+    network = SimulatedNetwork(5)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, there)
+    received: list[bytes] = []
+    with use_network(bob):
+        async with (
+            open_rist_receiver("rist://@:5000?fec=cols:10,rows:5&one-way=1") as receiver,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def collect() -> None:
+                while True:
+                    received.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(collect)
+            with use_network(alice):
+                async with open_rist_sender("rist://bob:5000?fec=cols:10,rows:5&one-way=1") as sender:
+                    for number in range(1500):
+                        await sender.send_packet(number.to_bytes(4, "big") * 16)
+                        await trio.sleep(0.002)
+            await trio.sleep(2)
+            statistics = receiver.statistics()
+            nursery.cancel_scope.cancel()
+    assert statistics.fec_recovered == statistics.recovered >= 8
+    assert statistics.requests == 0
+    assert len(received) >= 1490
+
+
+async def test_a_receiver_that_calls_hears_parities_too(autojump_clock: MockClock) -> None:
+    network = SimulatedNetwork(8)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.01, 3)))
+    received: list[bytes] = []
+    with use_network(alice):
+        async with open_rist_sender("rist://@:5000", fec="cols:10,rows:5") as sender:
+            with use_network(bob):
+                async with (
+                    open_rist_receiver("rist://alice:5000", fec=RistFec()) as receiver,
+                    trio.open_nursery() as nursery,
+                ):
+
+                    async def collect() -> None:
+                        while True:
+                            received.extend(packet.payload for packet in await receiver.receive_packets())
+
+                    nursery.start_soon(collect)
+                    for number in range(800):
+                        await sender.send_packet(number.to_bytes(4, "big") * 16)
+                        await trio.sleep(0.002)
+                    await trio.sleep(2)
+                    statistics = receiver.statistics()
+                    nursery.cancel_scope.cancel()
+    assert received == [number.to_bytes(4, "big") * 16 for number in range(800)]
+    assert statistics.fec_recovered > 0
+    assert statistics.fec_received > 100
+
+
+async def test_a_listener_with_many_flows_refuses_fec(autojump_clock: MockClock) -> None:
+    network = SimulatedNetwork(1)
+    with (
+        use_network(network.add_host("bob")),
+        pytest.raises(UnsupportedOperation, match="fec cannot be told apart"),
+    ):
+        async with open_rist_listener("rist://@:5000?fec=cols:10,rows:5"):
+            pass  # pragma: no cover
+
+
+async def test_a_matrix_that_the_standard_does_not_know_is_refused(autojump_clock: MockClock) -> None:
+    network = SimulatedNetwork(1)
+    with use_network(network.add_host("bob")), pytest.raises(InvalidOption, match="fec cols is 30"):
+        async with open_rist_receiver("rist://@:5000?fec=cols:30,rows:5"):
+            pass  # pragma: no cover
