@@ -49,11 +49,7 @@ async def test_ristsender_to_us(loss: float, nack_type: NackType) -> None:
     into_tool = free_pair()
     async with (
         tz.open_rist_receiver(
-<<<<<<< HEAD
             "rist://@127.0.0.1:0?profile=simple", buffer=0.5, nack_type=nack_type
-=======
-            "rist://@127.0.0.1:0", buffer=0.5, profile="simple", nack_type=nack_type
->>>>>>> risttests
         ) as receiver,
         bad_network(receiver.local_address.port, loss, seed=7) as port,
         running(
@@ -93,11 +89,7 @@ async def test_we_to_ristreceiver(loss: float) -> None:
             *("-o", f"udp://127.0.0.1:{output}"),
         ),
         bad_network(listening, loss, seed=8) as port,
-<<<<<<< HEAD
         tz.open_rist_sender(f"rist://127.0.0.1:{port}?{QUERY}&profile=simple") as sender,
-=======
-        tz.open_rist_sender(f"rist://127.0.0.1:{port}?{QUERY}", profile="simple") as sender,
->>>>>>> risttests
     ):
         with trio.fail_after(5):
             await sender.wait_connected()
@@ -115,15 +107,9 @@ async def test_we_to_ristreceiver(loss: float) -> None:
 async def test_a_receiver_of_ours_calls_a_sender_of_ours(loss: float) -> None:
     arrivals = Arrivals()
     async with (
-<<<<<<< HEAD
         tz.open_rist_sender("rist://@127.0.0.1:0?profile=simple", buffer=0.5) as sender,
         bad_network(sender.local_address.port, loss, seed=9) as port,
         tz.open_rist_receiver(f"rist://127.0.0.1:{port}?profile=simple", buffer=0.5) as receiver,
-=======
-        tz.open_rist_sender("rist://@127.0.0.1:0", buffer=0.5, profile="simple") as sender,
-        bad_network(sender.local_address.port, loss, seed=9) as port,
-        tz.open_rist_receiver(f"rist://127.0.0.1:{port}", buffer=0.5, profile="simple") as receiver,
->>>>>>> risttests
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(collect, receiver, arrivals)
@@ -139,11 +125,7 @@ async def test_a_receiver_of_ours_calls_a_sender_of_ours(loss: float) -> None:
 async def test_ffmpeg_to_us() -> None:
     arrivals = Arrivals()
     async with (
-<<<<<<< HEAD
         tz.open_rist_receiver("rist://@127.0.0.1:0?profile=simple", buffer=0.5) as receiver,
-=======
-        tz.open_rist_receiver("rist://@127.0.0.1:0", buffer=0.5, profile="simple") as receiver,
->>>>>>> risttests
         bad_network(receiver.local_address.port, 0.05, seed=10) as port,
         running(
             *("ffmpeg", "-v", "error", "-f", "data", "-i", "pipe:0", "-map", "0", "-c", "copy", "-f", "data"),
@@ -185,11 +167,7 @@ async def test_we_to_ffmpeg() -> None:
             *("-flush_packets", "1", "pipe:1"),
         ) as ffmpeg,
         bad_network(listening, 0.05, seed=11) as port,
-<<<<<<< HEAD
         tz.open_rist_sender(f"rist://127.0.0.1:{port}?{QUERY}&profile=simple") as sender,
-=======
-        tz.open_rist_sender(f"rist://127.0.0.1:{port}?{QUERY}", profile="simple") as sender,
->>>>>>> risttests
         trio.open_nursery() as nursery,
     ):
 
@@ -218,19 +196,11 @@ def test_wireshark_finds_nothing_malformed_in_what_we_send(tmp_path: Path) -> No
         for nack_type in ("range", "bitmask"):
             with use_network(bob):
                 async with tz.open_rist_receiver(
-<<<<<<< HEAD
                     "rist://@:5000?profile=simple", buffer=0.2, nack_type=nack_type
                 ) as receiver:
                     with use_network(alice):
                         async with tz.open_rist_sender(
                             "rist://bob:5000?profile=simple", buffer=0.2
-=======
-                    "rist://@:5000", buffer=0.2, profile="simple", nack_type=nack_type
-                ) as receiver:
-                    with use_network(alice):
-                        async with tz.open_rist_sender(
-                            "rist://bob:5000", buffer=0.2, profile="simple"
->>>>>>> risttests
                         ) as sender:
                             for _ in range(LEAD):
                                 await sender.send_packet(7 * null_packet())

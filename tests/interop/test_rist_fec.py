@@ -126,7 +126,9 @@ async def test_gstreamer_gives_back_what_our_parities_protect(fec: str, burst: C
                 await end.bind((HOST, out))
                 await nursery.start(wire.run)
                 await trio.sleep(1.0)
-                async with open_rist_sender(f"rist://{HOST}:{source}", one_way=True, fec=fec) as sender:
+                async with open_rist_sender(
+                    f"rist://{HOST}:{source}", one_way=True, profile="simple", fec=fec
+                ) as sender:
                     for payload in PAYLOADS:
                         await sender.send_packet(payload)
                         await trio.sleep(0.001)
@@ -172,7 +174,9 @@ async def test_we_give_back_what_gstreamers_parities_protect(
     with trio.fail_after(30):
         async with (
             trio.open_nursery() as nursery,
-            open_rist_receiver(f"rist://@{HOST}:{target}", one_way=True, fec="cols:10,rows:5") as receiver,
+            open_rist_receiver(
+                f"rist://@{HOST}:{target}", one_way=True, profile="simple", fec="cols:10,rows:5"
+            ) as receiver,
             running(gstreamer(pipeline)),
         ):
 
@@ -207,7 +211,9 @@ async def test_we_give_back_what_ffmpegs_prompeg_protects(columns: int, rows: in
     with trio.fail_after(40):
         async with (
             trio.open_nursery() as nursery,
-            open_rist_receiver(f"rist://@{HOST}:{target}", one_way=True, fec="cols:10,rows:10") as receiver,
+            open_rist_receiver(
+                f"rist://@{HOST}:{target}", one_way=True, profile="simple", fec="cols:10,rows:10"
+            ) as receiver,
         ):
 
             async def collect() -> None:

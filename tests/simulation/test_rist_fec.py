@@ -62,7 +62,7 @@ async def test_one_way_it_is_the_only_repair(autojump_clock: MockClock) -> None:
     received: list[bytes] = []
     with use_network(bob):
         async with (
-            open_rist_receiver("rist://@:5000?fec=cols:10,rows:5&one-way=1") as receiver,
+            open_rist_receiver("rist://@:5000?profile=simple&fec=cols:10,rows:5&one-way=1") as receiver,
             trio.open_nursery() as nursery,
         ):
 
@@ -72,7 +72,9 @@ async def test_one_way_it_is_the_only_repair(autojump_clock: MockClock) -> None:
 
             nursery.start_soon(collect)
             with use_network(alice):
-                async with open_rist_sender("rist://bob:5000?fec=cols:10,rows:5&one-way=1") as sender:
+                async with open_rist_sender(
+                    "rist://bob:5000?profile=simple&fec=cols:10,rows:5&one-way=1"
+                ) as sender:
                     for number in range(1500):
                         await sender.send_packet(number.to_bytes(4, "big") * 16)
                         await trio.sleep(0.002)
@@ -90,10 +92,10 @@ async def test_a_receiver_that_calls_hears_parities_too(autojump_clock: MockCloc
     network.connect(alice, bob, LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.01, 3)))
     received: list[bytes] = []
     with use_network(alice):
-        async with open_rist_sender("rist://@:5000", fec="cols:10,rows:5") as sender:
+        async with open_rist_sender("rist://@:5000?profile=simple", fec="cols:10,rows:5") as sender:
             with use_network(bob):
                 async with (
-                    open_rist_receiver("rist://alice:5000", fec=RistFec()) as receiver,
+                    open_rist_receiver("rist://alice:5000?profile=simple", fec=RistFec()) as receiver,
                     trio.open_nursery() as nursery,
                 ):
 
@@ -119,12 +121,12 @@ async def test_a_listener_with_many_flows_refuses_fec(autojump_clock: MockClock)
         use_network(network.add_host("bob")),
         pytest.raises(UnsupportedOperation, match="fec cannot be told apart"),
     ):
-        async with open_rist_listener("rist://@:5000?fec=cols:10,rows:5"):
+        async with open_rist_listener("rist://@:5000?profile=simple&fec=cols:10,rows:5"):
             pass  # pragma: no cover
 
 
 async def test_a_matrix_that_the_standard_does_not_know_is_refused(autojump_clock: MockClock) -> None:
     network = SimulatedNetwork(1)
     with use_network(network.add_host("bob")), pytest.raises(InvalidOption, match="fec cols is 30"):
-        async with open_rist_receiver("rist://@:5000?fec=cols:30,rows:5"):
+        async with open_rist_receiver("rist://@:5000?profile=simple&fec=cols:30,rows:5"):
             pass  # pragma: no cover

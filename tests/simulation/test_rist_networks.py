@@ -297,11 +297,7 @@ async def test_a_receiver_behind_a_translator_is_told_why_nothing_comes(autojump
     network.add_nat("router", "198.51.100.1").shelter(home)
     async with sending(studio, "rist://@:5000?profile=simple", buffer=0.2) as sender:
         with use_network(home):
-<<<<<<< HEAD
             async with tz.open_rist_receiver("rist://studio:5000?profile=simple", buffer=0.2) as receiver:
-=======
-            async with tz.open_rist_receiver("rist://studio:5000", profile="simple", buffer=0.2) as receiver:
->>>>>>> risttests
                 await sender.wait_connected()
                 await send(sender, range(50))
                 await trio.sleep(1)
