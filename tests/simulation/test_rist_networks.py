@@ -54,9 +54,9 @@ async def receiving(
     inbox = Inbox()
     with use_network(host):
         async with (
-            tz.open_rist_receiver(url, profile="simple", **knobs) as receiver,
+            tz.open_rist_receiver(url, **knobs) as receiver,  # type: ignore[arg-type]
             trio.open_nursery() as nursery,
-        ):  # type: ignore[arg-type]
+        ):
             nursery.start_soon(inbox.collect, receiver)
             nursery.start_soon(inbox.listen, receiver)
             yield receiver, inbox
