@@ -144,7 +144,8 @@ class MmsgReceiver(Receiver):
             if meta != last_meta:
                 last_meta = meta
                 peer, local, segment = self._parse(meta)
-                if peer is not self._peer or local != self._from_local or not runs:
+                # By value: the addresses are remembered, but not for ever.
+                if peer != self._peer or local != self._from_local or not runs:
                     datagrams += len(collected) - before
                     collected, before = [], 0
                     self._peer, self._from_local = peer, local
