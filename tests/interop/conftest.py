@@ -1,10 +1,18 @@
-"""Tests against real peers fail where a peer is missing: a skipped one would look like a passed one."""
+"""Tests against real peers fail where a peer is missing: a skipped one would look like a passed one.
+
+Where the machine lets us, each process of the run has a network of its own: ports of two workers never meet, and
+multicast groups stay inside.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
+
+from tests.net.namespace import can_make_namespaces, own_network
 
 # Where Debian has them.
 PACKAGES = {
@@ -27,3 +35,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if missing:
             packages = sorted({PACKAGES.get(name, name) for name in missing})
             pytest.fail(f"{', '.join(missing)} missing: install {' '.join(packages)}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_of_its_own() -> Iterator[None]:
+    """A loopback that nobody else on this machine can reach."""
+    with own_network() if can_make_namespaces else nullcontext():
+        yield

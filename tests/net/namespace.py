@@ -1,7 +1,7 @@
-"""A network namespace for one test: interfaces of its own, gone when the test is over.
+"""A network namespace for one test, or for all of a process: interfaces of its own, gone when they are over.
 
-Only the thread that asked is moved, so the rest of the process stays where it was and nothing has a name that
-could be left behind.
+Only the thread that asked is moved (and what it starts afterwards), so the rest of the process stays where it was and
+nothing has a name that could be left behind.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -22,10 +24,37 @@ import trio
 
 _CLONE_NEWNET: Final = 0x40000000
 
+can_make_namespaces: Final = bool(
+    sys.platform == "linux" and os.geteuid() == 0 and shutil.which("ip") and shutil.which("tc")
+)
+
 needs_namespace = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("tc")),
+    not can_make_namespaces,
     reason="makes a network namespace: Linux, root and iproute2",
 )
+
+
+# What a machine's own loopback lacks: groups. Here nobody else hears them.
+_LOOPBACK: Final = ("ip link set lo multicast on", "ip link set lo up")
+
+
+def _ask_kernel(call: str, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, call)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), call)
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """Move this thread, and what it starts, to a network of its own with nothing but a loopback."""
+    with Path("/proc/thread-self/ns/net").open("rb") as before:
+        _ask_kernel("unshare", _CLONE_NEWNET)
+        try:
+            for line in _LOOPBACK:
+                subprocess.run(line.split(), check=True, capture_output=True)
+            yield
+        finally:
+            _ask_kernel("setns", before.fileno(), _CLONE_NEWNET)
 
 
 def _wait_for_interfaces() -> None:
@@ -52,9 +81,7 @@ def run_in_namespace(setup: str, test: Callable[[], Awaitable[Any]], *, seconds:
             await test()
 
     def inside() -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "unshare")
+        _ask_kernel("unshare", _CLONE_NEWNET)
         for line in ["ip link set lo up", *setup.strip().splitlines()]:
             subprocess.run(line.split(), check=True, capture_output=True)
         _wait_for_interfaces()
