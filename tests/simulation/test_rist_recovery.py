@@ -49,6 +49,7 @@ def run(
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", range(20))
 def test_the_invariants_hold_on_five_hundred_random_networks(group: int) -> None:
     for seed in range(group * SEEDS_PER_TEST, (group + 1) * SEEDS_PER_TEST):
@@ -100,13 +101,14 @@ def test_after_a_partition_longer_than_the_buffer_the_stream_goes_on() -> None:
     assert outcome.receiver.unrecovered > 100
 
 
+@pytest.mark.slow
 def test_ten_minutes_at_twenty_per_cent_loss_lose_nothing() -> None:
     bad = LinkConditions(loss=0.2, delay=0.02)
-    outcome = run(1, bad, bad, packets=60_000, interval=0.01, buffer=1.0)
-    assert len(outcome.delivered) == 60_000
+    outcome = run(1, bad, bad, packets=30_000, interval=0.02, buffer=1.0)
+    assert len(outcome.delivered) == 30_000
     assert outcome.payloads == outcome.sent
     assert outcome.receiver.unrecovered == 0
-    assert outcome.receiver.recovered > 10_000
+    assert outcome.receiver.recovered > 5_000
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
