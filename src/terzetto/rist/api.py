@@ -138,7 +138,7 @@ class RistSender(trio.abc.SendStream):
         self._closed = True
         try:
             if self._last_sent is not None and self._core.peer.is_connected:
-                await trio.sleep_until(self._last_sent + seconds(self._core.linger))
+                await trio.sleep_until(self._last_sent + seconds(self._core.outflow.linger))
             self._core.close(now=current_micros())
             self._session.drain()
             await trio.lowlevel.checkpoint()
@@ -183,7 +183,7 @@ class RistSender(trio.abc.SendStream):
         """Change the ceiling for media and repeats together, in kbit/s."""
         if kilobits < 1:
             raise InvalidOption(f"bandwidth is {kilobits!r}, must be at least 1 kbit/s")
-        self._core.set_bandwidth(kilobits * 1000)
+        self._core.outflow.set_bandwidth(kilobits * 1000)
 
     def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
         longest = max(map(len, payloads), default=0)

@@ -38,7 +38,7 @@ def peer_statistics(peer: Peer, translator: Translator) -> RistPeerStatistics:
 def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSenderStatistics:
     """What *core* has done so far."""
     counters = core.counters
-    media, retry = core.rates(now)
+    media, retry = core.outflow.rates(now)
     return RistSenderStatistics(
         flow_id=core.flow_id,
         sent=counters.sent,

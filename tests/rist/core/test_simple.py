@@ -266,7 +266,7 @@ def test_a_late_joiners_report_of_the_newest_packet_ends_the_tail_probes() -> No
 COMMANDS: list[Callable[[Sender, int], object]] = [
     lambda core, now: core.send([b"payload"] * 3, now=now),
     lambda core, now: core.send([], now=now),
-    lambda core, now: core.set_bandwidth(now % 10_000_000),
+    lambda core, now: core.outflow.set_bandwidth(now % 10_000_000),
     lambda core, now: core.close(now=now),
 ]
 

@@ -1,0 +1,196 @@
+"""A flow that we send: its numbers, what is remembered of it, and which repeats it owes.
+
+However many legs it travels over, a packet has one sequence and one timestamp, and is remembered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.estimators import RateMeter
+from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
+from terzetto.rist.core.counters import SenderCounters
+from terzetto.rist.core.fec_sender import FecSender
+from terzetto.rist.core.history import History, Sent
+from terzetto.rist.core.peer import Peer
+from terzetto.rist.core.profile import Translator
+from terzetto.rist.core.repeats import RepeatGate
+from terzetto.rist.core.settings import Settings
+from terzetto.rist.core.tail_probe import TailProbe
+from terzetto.rist.core.vocabulary import ReceptionReport, RepeatRequest
+
+__all__ = ["Outflow", "SendingLeg"]
+
+_RETRY_WINDOW: Final[Micros] = 100 * MICROS_PER_MILLI
+
+
+class SendingLeg(Protocol):
+    """What the flow asks of each leg it travels over."""
+
+    peer: Peer
+    translator: Translator
+
+    @property
+    def may_send(self) -> bool:
+        """Whether media would go anywhere now."""
+
+    def send_media(self, payloads: Sequence[Buffer], *, first: int, timestamp: int, now: Micros) -> None:
+        """Send consecutive originals."""
+
+    def send_parities(self, parities: Sequence[tuple[int, list[Buffer]]]) -> None:
+        """Send forward error correction's datagrams, each by its path."""
+
+    def send_again(self, sequence: int, sent: Sent) -> None:
+        """Send one original a second time, as the original it is."""
+
+
+class Outflow:
+    """One flow on its way out."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        flow_id: int,
+        clock_rate: int,
+        sequence_bits: int,
+        now: Micros,
+        wall_clock_offset: Micros,
+    ) -> None:
+        self.flow_id = flow_id
+        self.legs: list[SendingLeg] = []
+        self.counters = SenderCounters()
+        self.history = History(window=settings.buffer_max + 2 * settings.rtt_max, sequence_bits=sequence_bits)
+        self._settings = settings
+        self._clock_rate = clock_rate
+        self._wall_clock_offset = wall_clock_offset
+        self._gate = RepeatGate(self.history, settings, self.counters)
+        self._probe = TailProbe(buffer=settings.buffer_max)
+        self._media_rate = RateMeter(MICROS_PER_SECOND)
+        self._retry_rate = RateMeter(_RETRY_WINDOW)
+        # From the start, so that the first burst of repeats is measured like any other.
+        self._retry_rate.add(0, now)
+        self._bandwidth = settings.bandwidth
+        self._fec = (
+            None if settings.fec is None else FecSender(settings.fec, payload_type=settings.payload_type)
+        )
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def send(self, payloads: Sequence[Buffer], *, now: Micros, source_time: Micros | None = None) -> None:
+        """Send *payloads*, one packet each, stamped *source_time* (else now).
+
+        While no receiver is connected they are dropped and counted as withheld: media does not wait.
+        """
+        if not payloads:
+            return
+        legs = [leg for leg in self.legs if leg.may_send]
+        counters = self.counters
+        if not legs:
+            counters.withheld += len(payloads)
+            return
+        for leg in legs:
+            leg.translator.check_payloads(payloads)
+        timestamp = self.timestamp(now if source_time is None else source_time)
+        if self._settings.one_way:
+            first = self.history.next_sequence
+            self.history.next_sequence = first + len(payloads)
+        else:
+            first = self.history.append(payloads, timestamp=timestamp, now=now)
+            self._probe.sent(now)
+        for leg in legs:
+            leg.send_media(payloads, first=first, timestamp=timestamp, now=now)
+        size = sum(map(len, payloads))
+        self._media_rate.add(size, now)
+        counters.sent += len(payloads)
+        counters.sent_bytes += size
+        if self._fec is not None:
+            self._send_parities(self._fec, legs, payloads, first, timestamp)
+
+    def _send_parities(
+        self,
+        fec: FecSender,
+        legs: Sequence[SendingLeg],
+        payloads: Sequence[Buffer],
+        first: int,
+        timestamp: int,
+    ) -> None:
+        parities = fec.feed(payloads, first=first, timestamp=timestamp)
+        for leg in legs:
+            leg.send_parities(parities)
+        self.counters.fec_sent = fec.sent
+        self.counters.fec_sent_bytes = fec.sent_bytes
+
+    @property
+    def linger(self) -> Micros:
+        """How long after the last packet a receiver may still ask for repeats."""
+        farthest = max((leg.peer.round_trip.smoothed for leg in self.legs), default=0)
+        return self._settings.buffer_max + 2 * farthest
+
+    def set_bandwidth(self, bits_per_second: int) -> None:
+        """Change the ceiling for media and repeats together."""
+        self._bandwidth = bits_per_second
+
+    def rates(self, now: Micros) -> tuple[float, float]:
+        """Bits a second of media and of repeats."""
+        return 8 * self._media_rate.per_second(now), 8 * self._retry_rate.per_second(now)
+
+    def timestamp(self, moment: Micros) -> int:
+        """*moment* as an RTP timestamp of the wall clock, so that reports and media tell the same time."""
+        ticks = (moment + self._wall_clock_offset) * self._clock_rate // MICROS_PER_SECOND
+        return ticks & 0xFFFF_FFFF
+
+    # -- what is due ---------------------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: Micros) -> None:
+        """Send the end again, when a pause follows it."""
+        if not self._probe.is_due(now):
+            return
+        newest = self.history.newest()
+        legs = [leg for leg in self.legs if leg.may_send]
+        if newest is None or not legs:
+            self._probe.stop()
+            return
+        for leg in legs:
+            leg.send_again(*newest)
+        self.counters.tail_probes += 1
+
+    def next_timeout(self) -> Micros | None:
+        """When to call `handle_timeout`."""
+        return self._probe.next_timeout()
+
+    # -- what receivers say --------------------------------------------------------------------------------------
+
+    def repeats_for(
+        self, request: RepeatRequest, *, round_trip: Micros, now: Micros
+    ) -> list[tuple[int, Sent]]:
+        """The packets to repeat for it; they count as repeated."""
+        # The request may name the flow by its original or by its repeats' number.
+        if request.ssrc & ~1 != self.flow_id or self._settings.one_way:
+            return []
+        chosen = self._gate.answer(request.sequences, now=now, round_trip=round_trip, room=self._room(now))
+        if chosen:
+            size = sum([len(sent[2]) for _, sent in chosen])
+            self.counters.retransmitted += len(chosen)
+            self.counters.retransmitted_bytes += size
+            self._retry_rate.add(size, now)
+        return chosen
+
+    def _room(self, now: Micros) -> int:
+        """How many bytes of repeats the bandwidth still has room for, within the meter's window."""
+        free = self._bandwidth - sum(self.rates(now))
+        return max(0, int(free * _RETRY_WINDOW // (8 * MICROS_PER_SECOND)))
+
+    def hear_reception(self, report: ReceptionReport) -> None:
+        """Stop probing once a receiver says that it has the newest packet (libRIST never says)."""
+        # A receiver that came late has not seen all of our wraps, so only what is on the wire compares.
+        behind = (self.history.next_sequence - 1 - report.highest_sequence) & 0xFFFF
+        if report.source is not None and report.source & ~1 == self.flow_id and not behind:
+            self._probe.stop()
+
+    def lost_a_peer(self) -> None:
+        """A leg lost its peer; without any there is nobody to probe for."""
+        if not any(leg.peer.is_alive for leg in self.legs):
+            self._probe.stop()
