@@ -15,6 +15,7 @@ from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.core.psk_keys import PskKey
 from terzetto.rist.options import RistKnobs
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
+from terzetto.rist.wire.advanced_header import AdvancedHeader, PayloadType, looks_like_advanced
 from terzetto.rist.wire.gre import EAPOL, GreHeader
 from terzetto.rist.wire.virtual_ports import PORTS_SIZE, looks_like_report
 from terzetto.rist.wire.vsf import TunnelContent, unwrap
@@ -70,6 +71,14 @@ def media_in_tunnel(records: list[PacketRecord], knobs: RistKnobs) -> list[Packe
     return media
 
 
+def is_advanced_media(datagram: bytes) -> bool:
+    """Whether a datagram is media of the Advanced profile: of the protected flow, and no control message."""
+    if not looks_like_advanced(datagram):
+        return False
+    header = AdvancedHeader.decode(datagram)
+    return not header.ssrc & 1 and header.kind == PayloadType.DIRECT
+
+
 async def stream(
     seed: int,
     there: LinkConditions,
@@ -118,6 +127,8 @@ async def stream(
             nursery.cancel_scope.cancel()
         network.settle()
         media = [record for record in network.trace.packets if record.destination.port == 5000]
+        if knobs.get("profile") == "advanced":
+            media = [record for record in media if is_advanced_media(record.datagram)]
         if knobs.get("profile") == "main":
             media = media_in_tunnel(media, knobs)
         first_sent: dict[int, int] = {}

@@ -9,11 +9,14 @@ import attrs
 from terzetto.primitives.datagrams import Address
 
 __all__ = [
+    "AdvancedStarted",
     "AuthenticationRefused",
     "AuthorizationWanted",
     "BufferResized",
     "ClearTextRefused",
     "ClockResynchronised",
+    "FlowAttributesEnded",
+    "FlowAttributesReceived",
     "FlowEnded",
     "FlowRestarted",
     "FlowStarted",
@@ -207,6 +210,27 @@ class PassphraseChanged:
 
 
 @attrs.frozen
+class AdvancedStarted:
+    """The peer can do the Advanced profile, and what we send it is in that form from now on."""
+
+    peer: Address
+
+
+@attrs.frozen
+class FlowAttributesReceived:
+    """The peer describes its flows, in JSON as it came; said once for each text."""
+
+    attributes: str
+
+
+@attrs.frozen
+class FlowAttributesEnded:
+    """The peer has not repeated this description for two seconds, and so takes it back."""
+
+    attributes: str
+
+
+@attrs.frozen
 class OutOfBandReceived:
     """Data beside the stream (internal to the session: ``receive_oob`` hands it out)."""
 
@@ -215,11 +239,14 @@ class OutOfBandReceived:
 
 
 RistEvent: TypeAlias = (
-    AuthenticationRefused
+    AdvancedStarted
+    | AuthenticationRefused
     | AuthorizationWanted
     | BufferResized
     | ClearTextRefused
     | ClockResynchronised
+    | FlowAttributesEnded
+    | FlowAttributesReceived
     | FlowEnded
     | FlowRestarted
     | FlowStarted

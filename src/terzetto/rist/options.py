@@ -15,8 +15,11 @@ import attrs
 
 from terzetto.errors import InvalidOption
 from terzetto.rist.fec import RistFec
+from terzetto.rist.quirks import Quirks, parse_quirks
 
 __all__ = [
+    "AdvancedStart",
+    "Cipher",
     "CongestionControl",
     "NackType",
     "Profile",
@@ -27,6 +30,8 @@ __all__ = [
 ]
 
 Profile: TypeAlias = Literal["simple", "main", "advanced"]
+AdvancedStart: TypeAlias = Literal["main", "at-once"]
+Cipher: TypeAlias = Literal["ctr", "hmac", "ctr-hmac", "gcm", "chacha20"]
 NackType: TypeAlias = Literal["range", "bitmask"]
 
 SrpCompat: TypeAlias = Literal["auto", "padded", "unpadded", "zero-state", "legacy"]
@@ -158,6 +163,17 @@ DEFAULT_PAYLOAD_SIZE: Final = 1316
 # 10000 is the datagram that libRIST's receivers can hold; the RTP header must fit as well.
 MAX_PAYLOAD_SIZE: Final = 9972
 
+_ADVANCED_ONLY: Final = (
+    "cipher",
+    "compression",
+    "fragment_size",
+    "recovery_depth",
+    "advanced_start",
+    "gre_substrate",
+    "quirks",
+    "advanced_flow_id",
+)
+
 
 @attrs.frozen(kw_only=True)
 class RistOptions:
@@ -230,6 +246,29 @@ class RistOptions:
     """Leave the null packets of MPEG-TS out of what we send; every receiver restores them."""
     mtu: int = attrs.field(default=1500, validator=_within(576, 65535, "bytes"))
     """The longest IP packet of the path; Main refuses payloads that would exceed it."""
+    cipher: Cipher = attrs.field(
+        default="ctr", validator=_one_of("ctr", "hmac", "ctr-hmac", "gcm", "chacha20")
+    )
+    """How packets of the Advanced profile are enciphered; with any but ``ctr``, the only one that libRIST has, an
+    altered packet is noticed, and none without a seal is taken. ``hmac`` seals and leaves the content readable."""
+    compression: bool = attrs.field(default=False, validator=_is_switch)
+    """Compress payloads (LZ4) where that makes them shorter and the peer can. Advanced only; all can receive it."""
+    fragment_size: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_whole(64, MAX_PAYLOAD_SIZE, "bytes"))
+    )
+    """Cut payloads longer than this into packets of their own; None is what fits into ``mtu``. Advanced only."""
+    recovery_depth: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 16)))
+    """Keep at most 65536 packets, doubled so many times, for recovery; None is 3. Advanced only."""
+    advanced_start: AdvancedStart = attrs.field(default="main", validator=_one_of("main", "at-once"))
+    """Begin in the Main profile and go over when the peer says that it can, or speak Advanced at once."""
+    gre_substrate: bool = attrs.field(default=True, validator=_is_switch)
+    """Speak Main's reports beside the Advanced profile, as libRIST wants; False also means ``at-once``."""
+    quirks: Quirks | None = attrs.field(default=None, converter=parse_quirks)
+    """Speak the Advanced profile as deployed peers do where they depart from it (`Quirk`); None learns it."""
+    advanced_flow_id: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_whole(0, 0xFFFF_FFFF))
+    )
+    """The flow id field of Advanced headers: 16 bits of outer flow, 12 of inner, 4 of sub-flow; None leaves it out."""
     fec: RistFec | None = attrs.field(default=None, converter=_fec)
     """Parities beside the media (SMPTE ST 2022-1 or -5), two and four ports above it: a `RistFec`, or
     ``"cols:10,rows:5"``. Set it at both ends; a receiver heeds only the standard."""
@@ -314,7 +353,18 @@ class RistOptions:
                 f"local_port is {self.local_port}, must be even in the Simple profile",
                 hint=f"media takes the even port and reports the odd one above: use {self.local_port - 1}",
             )
+        self._check_profile()
         self._check_security()
+
+    def _check_profile(self) -> None:
+        if self.profile == "advanced":
+            return
+        for name in _ADVANCED_ONLY:
+            if getattr(self, name) != getattr(attrs.fields(type(self)), name).default:
+                raise InvalidOption(
+                    f"{name} is {getattr(self, name)!r}, and exists in the Advanced profile only",
+                    hint="use profile=advanced",
+                )
 
     def _check_security(self) -> None:
         wanted = [
@@ -377,6 +427,14 @@ class RistKnobs(TypedDict, total=False):
     virt_src_port: int
     null_packet_deletion: bool
     mtu: int
+    cipher: Cipher
+    compression: bool
+    fragment_size: int | None
+    recovery_depth: int | None
+    advanced_start: AdvancedStart
+    gre_substrate: bool
+    quirks: Quirks | str | None
+    advanced_flow_id: int | None
     fec: RistFec | str | None
     cname: str
     session_timeout: float

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import attrs
 
 from terzetto.driver.clock import current_micros
@@ -11,6 +14,8 @@ from terzetto.net.network import Network, current_network
 from terzetto.net.ports import open_port_group, open_port_pair
 from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros, micros
+from terzetto.rist.core.advanced import AdvancedTranslator
+from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES, AdvancedSettings
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.profile import FEC_OFFSETS, Translator
 from terzetto.rist.core.receiver import Receiver
@@ -18,12 +23,21 @@ from terzetto.rist.core.sender import Sender
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.simple import SimpleTranslator
 from terzetto.rist.core.tunnel_settings import Credentials, TunnelSettings
-from terzetto.rist.options import RistKnobs, RistOptions
+from terzetto.rist.options import Cipher, RistKnobs, RistOptions
 from terzetto.rist.url import options_from_url
 from terzetto.rist.users import credentials_of
+from terzetto.rist.wire.advanced_header import PskMode
 from terzetto.url import EndpointUrl, parse_url
 
 __all__ = ["Plan", "prepare"]
+
+_MODES: Final[Mapping[Cipher, PskMode]] = {
+    "ctr": PskMode.CTR,
+    "hmac": PskMode.HMAC,
+    "ctr-hmac": PskMode.CTR_HMAC,
+    "gcm": PskMode.GCM,
+    "chacha20": PskMode.CHACHA20,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -65,6 +79,14 @@ class Plan:
         options = self.options
         if options.profile == "simple":
             return SimpleTranslator(payload_type=options.rtp_ptype, nack_type=options.nack_type)
+        if options.profile == "advanced":
+            return AdvancedTranslator(
+                self.advanced_settings(is_media_sender=is_media_sender),
+                payload_type=options.rtp_ptype,
+                nack_type=options.nack_type,
+                entropy=self.network.entropy,
+                remote=self.remote,
+            )
         return MainTranslator(
             self.tunnel_settings(is_media_sender=is_media_sender),
             payload_type=options.rtp_ptype,
@@ -92,6 +114,24 @@ class Plan:
             family=self.family,
             is_silent=options.one_way and not is_media_sender,
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
+        )
+
+    def advanced_settings(self, *, is_media_sender: bool) -> AdvancedSettings:
+        """What an end of the Advanced profile has to know."""
+        options = self.options
+        return AdvancedSettings(
+            tunnel=attrs.evolve(
+                self.tunnel_settings(is_media_sender=is_media_sender),
+                advanced_capabilities=ADVANCED_CAPABILITIES,
+            ),
+            # Where nothing comes back nobody can say what it can.
+            at_once=options.advanced_start == "at-once" or options.one_way,
+            substrate=options.gre_substrate,
+            mode=_MODES[options.cipher],
+            compress=options.compression,
+            fragment_size=options.fragment_size,
+            quirks=options.quirks,
+            flow_id=options.advanced_flow_id,
         )
 
     def make_sender(self) -> Sender:
@@ -135,9 +175,7 @@ async def prepare(
             f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen"
         )
     chosen = options_from_url(parsed, options, knobs)
-    if chosen.profile == "advanced":
-        raise UnsupportedOperation("the advanced profile is not there yet", hint="use profile=main")
-    if chosen.profile == "main" and chosen.fec is not None:
+    if chosen.profile != "simple" and chosen.fec is not None:
         raise UnsupportedOperation(
             "fec is there in the Simple profile only so far",
             hint="leave fec out, or use profile=simple",
@@ -188,8 +226,8 @@ async def prepare(
 
 def _check_mtu(plan: Plan) -> None:
     """A payload that never fits is better refused before a socket is opened."""
-    if plan.options.profile == "simple":
-        return
+    if plan.options.profile != "main":
+        return  # Advanced cuts what does not fit
     limit = plan.tunnel_settings(is_media_sender=True).longest_payload
     if plan.options.payload_size > limit:
         raise InvalidOption(

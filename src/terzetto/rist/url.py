@@ -56,6 +56,9 @@ _INTEGERS: Final = {
     "virt-dst-port": "virt_dst_port",
     "virt-src-port": "virt_src_port",
     "mtu": "mtu",
+    "fragment-size": "fragment_size",
+    "recovery-depth": "recovery_depth",
+    "advanced-flow-id": "advanced_flow_id",
 }
 
 _MODES: Final = {
@@ -69,6 +72,9 @@ _MODES: Final = {
 _TEXTS: Final = {
     "cname": "cname",
     "fec": "fec",
+    "cipher": "cipher",
+    "quirks": "quirks",
+    "advanced-start": "advanced_start",
     "miface": "interface",
     "source": "source",
     "secret": "secret",
@@ -82,6 +88,8 @@ _SWITCHES: Final = {
     "fast-start": "fast_start",
     "use-key-as-passphrase": "use_key_as_passphrase",
     "null-packet-deletion": "null_packet_deletion",
+    "compression": "compression",
+    "gre-substrate": "gre_substrate",
 }
 
 # libRIST's switch, and a name for each dialect.
@@ -106,6 +114,12 @@ _OF_OTHER_PROFILES: Final = {
     "null-packet-deletion": "main",
     "compression": "advanced",
     "recovery-depth": "advanced",
+    "cipher": "advanced",
+    "fragment-size": "advanced",
+    "advanced-start": "advanced",
+    "advanced-flow-id": "advanced",
+    "gre-substrate": "advanced",
+    "quirks": "advanced",
 }
 
 

@@ -179,12 +179,11 @@ class SrtStream(trio.abc.Stream):
                 self._check_open()
                 now = current_micros()
                 left = payloads[sent:] if sent else payloads
-                # Made before we look: whatever happens from here on is meant for this wait.
-                self._writable = trio.Event()
                 sent += self._connection.send(left, origin=self._origin(source_time, now), now=now)
                 self._settle(now)
                 if sent >= len(payloads):
                     break
+                self._writable = trio.Event()
                 await self._writable.wait()
             await self._session.wait_writable()
         finally:
@@ -258,7 +257,6 @@ class SrtStream(trio.abc.Stream):
                 if self._is_closed:
                     raise trio.ClosedResourceError
                 now = current_micros()
-                self._readable = trio.Event()
                 taken = self._connection.take(now=now, limit=_READ_PACKETS)
                 self._settle(now)
                 if taken:
@@ -266,6 +264,7 @@ class SrtStream(trio.abc.Stream):
                 if self._ended.is_set():
                     self._raise_if_broken()
                     return []
+                self._readable = trio.Event()
                 await self._readable.wait()
         finally:
             self._is_receiving = False

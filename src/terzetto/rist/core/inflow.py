@@ -194,7 +194,7 @@ class Inflow:
         packets = flow.release(now, self._round_trip(), everything=everything)
         if packets:
             self._events += flow.poll_events()
-            self._events.append(PacketsReady(packets))
+            self._events.append(PacketsReady(self.legs[0].translator.assemble(packets)))
 
     def _request(self, flow: ReceiveFlow, now: Micros) -> None:
         if self._settings.one_way:

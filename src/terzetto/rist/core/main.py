@@ -26,7 +26,7 @@ from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.tunnel_settings import TunnelSettings
 from terzetto.rist.core.vocabulary import Feedback
-from terzetto.rist.events import RistEvent
+from terzetto.rist.events import RistEvent, RistPacket
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
 from terzetto.rist.wire.gre import EAPOL, GreRun, decode_run
 from terzetto.rist.wire.oob import is_out_of_band_type
@@ -170,6 +170,14 @@ class MainTranslator:
         self._control.append(guest.run(guest.tunnel.wrap([data], ether_type)))
         return True
 
+    def prepare_media(self, payloads: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Every payload is a packet."""
+        return payloads
+
+    def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """Every packet is a payload."""
+        return packets
+
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Raise InvalidOption where one is too long."""
         limit = self._longest_payload
@@ -281,22 +289,28 @@ class MainTranslator:
             return
         reading = TunnelReading(run, self._dropped)
         reading.read(gre.protocol_type, plains)
-        is_alive = self._admits.is_alive
-        if not reading.sense and not is_alive:
-            return
         if reading.sense:
             guest.tunnel.gre.note_heard(gre.version)
-            if not guest.is_settled:
-                self._welcome(guest, now)
-            guest.address, guest.local = run.peer, run.local
-        if not guest.is_open:
-            # Only who is in is listened to; what was said so far is a sign of life and no more.
-            self._dropped["before the peer had proved itself"] += len(plains)
+        if not self._may_be_heard(guest, run, sense=reading.sense, packets=len(plains), now=now):
             return
         arrivals += reading.arrivals
         if reading.report_source is not None:
             self._report_destination = reading.report_source
         self._take_rest(guest, reading, now)
+
+    def _may_be_heard(self, guest: TunnelGuest, run: Run, *, sense: int, packets: int, now: Micros) -> bool:
+        """Whether what a guest said is listened to; *sense* is how much of it could be understood."""
+        assert self._admits is not None
+        if not sense and not self._admits.is_alive:
+            return False
+        if sense:
+            if not guest.is_settled:
+                self._welcome(guest, now)
+            guest.address, guest.local = run.peer, run.local
+        if not guest.is_open:
+            # Only who is in is listened to; what was said so far is a sign of life and no more.
+            self._dropped["before the peer had proved itself"] += packets
+        return guest.is_open
 
     def _take_rest(self, guest: TunnelGuest, reading: TunnelReading, now: Micros) -> None:
         for nonce in reading.future_nonces:

@@ -93,6 +93,7 @@ class Outflow:
             return
         for leg in legs:
             leg.translator.check_payloads(payloads)
+        payloads = legs[0].translator.prepare_media(payloads)
         timestamp = self.timestamp(now if source_time is None else source_time)
         if self._settings.one_way:
             first = self.history.next_sequence

@@ -9,7 +9,7 @@ from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
-from terzetto.rist.events import RistEvent
+from terzetto.rist.events import RistEvent, RistPacket
 
 __all__ = ["FEC_COLUMN", "FEC_OFFSETS", "FEC_ROW", "FEEDBACK", "MEDIA", "Admits", "Translator"]
 
@@ -100,6 +100,12 @@ class Translator(Protocol):
 
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Raise InvalidOption where one of them is too long to travel."""
+
+    def prepare_media(self, payloads: Sequence[Buffer]) -> Sequence[Buffer]:
+        """The payloads of packets that carry *payloads*: each of them counts, and is repeated, on its own."""
+
+    def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """What the user gets of packets that leave the recovery buffer, in order."""
 
     def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
         """What *runs* say, in order; what cannot be understood is dropped and counted."""

@@ -17,7 +17,7 @@ from terzetto.rist.wire.gre import IPV4, KEEPALIVE, REDUCED, VSF
 from terzetto.rist.wire.virtual_ports import PORTS_SIZE, VirtualPorts, looks_like_report
 from terzetto.rist.wire.vsf import unwrap
 
-__all__ = ["Evidence", "evidence"]
+__all__ = ["Evidence", "evidence", "is_transport_stream"]
 
 _RTP_SIZE: Final = 12
 _RTCP_SIZE: Final = 8
@@ -63,7 +63,7 @@ def _of_data(plain: Buffer, known_ports: Container[int]) -> Evidence:
         return Evidence.PROOF if _is_compound(packet) else Evidence.NONE
     if len(packet) < _RTP_SIZE:
         return Evidence.AGAINST
-    return Evidence.PROOF if _is_transport_stream(packet[_RTP_SIZE:]) else Evidence.NONE
+    return Evidence.PROOF if is_transport_stream(packet[_RTP_SIZE:]) else Evidence.NONE
 
 
 def _is_compound(packet: Buffer) -> bool:
@@ -76,7 +76,7 @@ def _is_compound(packet: Buffer) -> bool:
     return at == len(packet)
 
 
-def _is_transport_stream(payload: Buffer) -> bool:
+def is_transport_stream(payload: Buffer) -> bool:
     """Whether at least two TS packets begin where they should."""
     for size in _TS_SIZES:
         if len(payload) >= 2 * size and len(payload) % size == 0:

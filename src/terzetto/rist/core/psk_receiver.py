@@ -120,6 +120,15 @@ class PskReceiver:
         """The one that the peer was last proved to use."""
         return self._slots[self._slot_in_use]
 
+    def passphrases(self, slot: int) -> list[bytes]:
+        """Those that the peer may be using, first the one for nonces with that highest bit."""
+        ordered = dict.fromkeys((self._slots[slot], self._slots[slot ^ 1]))
+        return [passphrase for passphrase in ordered if passphrase is not None]
+
+    def has_proved(self, passphrase: bytes) -> bool:
+        """Whether a packet showed that the peer uses *passphrase*."""
+        return bool(self._proved) and self.passphrase_in_use == passphrase
+
     def install_passphrase(self, passphrase: bytes) -> None:
         """Hold another passphrase ready, in the place that is not in use; the present one stays valid."""
         check_passphrase(passphrase)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from terzetto.primitives.datagrams import Buffer, EntropySource
 from terzetto.rist.core.psk_keys import PskKey, check_passphrase
 
-__all__ = ["KeySize", "PskSender"]
+__all__ = ["KeySize", "PskSender", "fresh_nonce"]
 
 KeySize = Literal[128, 256]
 
@@ -59,6 +59,16 @@ class PskSender:
             return key.apply(sequences, payloads)
         return key.apply((sequence & _MASK for sequence in sequences), payloads)
 
+    @property
+    def passphrase(self) -> bytes:
+        """The one in use."""
+        return self._passphrase
+
+    @property
+    def slot(self) -> int:
+        """The highest bit of its nonces."""
+        return self._slot
+
     def change_passphrase(self, passphrase: bytes) -> None:
         """Use another passphrase from the next run on; receivers should have it by then."""
         self._passphrase = check_passphrase(passphrase)
@@ -74,16 +84,17 @@ class PskSender:
     def _rotate(self, first_sequence: int) -> PskKey:
         if self.nonce:
             self.rotations += 1
-        self.nonce = self._fresh_nonce()
+        self.nonce = fresh_nonce(self._entropy, self._slot, self.nonce)
         self._key = key = PskKey(self._passphrase, self.nonce, wide=self.wide_key)
         self._first_sequence = first_sequence
         self._used = 0
         return key
 
-    def _fresh_nonce(self) -> bytes:
-        while True:
-            drawn = self._entropy(_NONCE_SIZE)
-            nonce = bytes((drawn[0] & 0x7F | self._slot << 7,)) + drawn[1:]
-            # Zero means "no encryption" to some, and the last one's pairs are used up.
-            if any(nonce) and nonce != self.nonce:
-                return nonce
+
+def fresh_nonce(entropy: EntropySource, slot: int, before: bytes) -> bytes:
+    """A nonce whose highest bit is *slot*: neither zero, which some take for none, nor the one *before*."""
+    while True:
+        drawn = entropy(_NONCE_SIZE)
+        nonce = bytes((drawn[0] & 0x7F | slot << 7,)) + drawn[1:]
+        if any(nonce) and nonce != before:
+            return nonce

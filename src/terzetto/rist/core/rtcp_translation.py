@@ -147,3 +147,5 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
             return [ExtendedReport(ssrc, (delay,))]
         case say.Goodbye(ssrc):
             return [Bye((ssrc,))]
+        case say.Hello():
+            return []

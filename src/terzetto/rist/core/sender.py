@@ -134,7 +134,7 @@ class Sender(Leg):
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
-        if self._door_is_closed and not self._settings.one_way:
+        if datagrams and self._door_is_closed and not self._settings.one_way:
             # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
             self._door_is_closed = False
             datagrams.insert(0, datagrams[0])
@@ -177,7 +177,7 @@ class Sender(Leg):
 
     def _transmit(self, datagrams: list[Buffer]) -> None:
         address = self._media_address()
-        if address is not None:
+        if address is not None and datagrams:
             self._transmits.append(Run(address, datagrams, MEDIA, self._local.get(FEEDBACK)))
 
     # -- what the receiver says ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
-from terzetto.rist.events import RistEvent
+from terzetto.rist.events import RistEvent, RistPacket
 
 __all__ = ["SimpleTranslator"]
 
@@ -106,6 +106,14 @@ class SimpleTranslator:
     def poll_events(self) -> list[RistEvent]:
         """Nothing."""
         return []
+
+    def prepare_media(self, payloads: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Every payload is a packet."""
+        return payloads
+
+    def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """Every packet is a payload."""
+        return packets
 
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Whatever fits into a datagram."""

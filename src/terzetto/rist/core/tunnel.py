@@ -109,7 +109,7 @@ class Tunnel:
                 version = max(version, 1)
             protocol_type, lead = wrapping(content, version)
             datagrams += self.wrap(
-                [lead + self._keepalive(disconnect=disconnect)], protocol_type, version=version
+                [lead + self.keepalive(disconnect=disconnect).encode()], protocol_type, version=version
             )
         return datagrams
 
@@ -121,13 +121,15 @@ class Tunnel:
         protocol_type, lead = wrapping(TunnelContent.BUFFER_NEGOTIATION, NEWEST_VERSION)
         return self.wrap([lead + said.encode()], protocol_type, version=NEWEST_VERSION)
 
-    def _keepalive(self, *, disconnect: bool) -> bytes:
-        capabilities = LIBRIST_CAPABILITIES
+    def keepalive(self, *, disconnect: bool) -> Keepalive:
+        """What a keepalive of ours says."""
+        advanced = self._settings.advanced_capabilities
+        capabilities = LIBRIST_CAPABILITIES | advanced
         if disconnect:
             capabilities |= Capability.DISCONNECT
         if self._settings.secret is not None or self._settings.session_keys:
             capabilities |= Capability.PASSPHRASE_CHANGE
-        return Keepalive(self._mac, capabilities).encode()
+        return Keepalive(self._mac, capabilities, has_word=bool(advanced))
 
     # -- in ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ secret if there is one, by its login, and by the application's word, whichever o
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
@@ -148,6 +149,11 @@ class TunnelGuest:
             self._take(news)
         told, self._events = self._events, []
         return told if self.login is None else told + self.login.poll_events()
+
+    def hear_psk(self, news: Iterable[psk.PskNews]) -> None:
+        """What another layer under the same passphrases found out."""
+        for each in news:
+            self._take(each)
 
     def tell_once(self, event: RistEvent) -> None:
         """Say it if nothing of its kind was said of this peer."""

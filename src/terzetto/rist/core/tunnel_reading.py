@@ -34,6 +34,7 @@ class TunnelReading:
         "_run",
         "arrivals",
         "future_nonces",
+        "keepalives",
         "negotiations",
         "out_of_band",
         "report_source",
@@ -46,6 +47,7 @@ class TunnelReading:
         self.arrivals: Arrivals = []
         self.negotiations: list[BufferNegotiation] = []
         self.future_nonces: list[bytes] = []
+        self.keepalives: list[Buffer] = []
         self.out_of_band: list[OutOfBandReceived] = []
         self.report_source: int | None = None
         """The virtual port that a media sender reports from."""
@@ -70,6 +72,7 @@ class TunnelReading:
                 return
             if content is TunnelContent.KEEPALIVE:
                 self._read_keepalive(Keepalive.decode(body))
+                self.keepalives.append(body)
                 return
             if content is TunnelContent.FUTURE_NONCE:
                 self.future_nonces.append(decode_future_nonce(body))

@@ -15,6 +15,7 @@ from terzetto.rist.core.srp_authenticator import SrpAuthenticator
 from terzetto.rist.core.srp_dialects import SrpDialects
 from terzetto.rist.core.srp_users import SrpUsers
 from terzetto.rist.wire.gre import LARGEST_HEADER
+from terzetto.rist.wire.keepalive import Capability
 from terzetto.rist.wire.virtual_ports import DEFAULT_MEDIA_PORT, PORTS_SIZE
 from terzetto.rist.wire.vsf import VSF_SIZE
 from terzetto.rtp.header import FIXED_HEADER_SIZE
@@ -27,6 +28,7 @@ _EXTENSION_SIZE: Final = 8
 _DEFAULT_SOURCE: Final = 0x8001
 
 _IP_AND_UDP: Final = {4: 28, 6: 48}
+_NOTHING: Final = Capability(0)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,8 @@ class TunnelSettings:
     mtu: int = 1500
     family: int = 4
     longest_buffer: Micros = 0
+    advanced_capabilities: Capability = _NOTHING
+    """What keepalives announce of the Advanced profile, once in their flags and once as libRIST looks for it."""
     is_silent: bool = False
     """There is no return channel: a receiver says nothing at all."""
 

@@ -17,6 +17,7 @@ __all__ = [
     "Feedback",
     "FeedbackArrival",
     "Goodbye",
+    "Hello",
     "Media",
     "MediaArrival",
     "ReceiverTime",
@@ -127,6 +128,12 @@ class Goodbye(NamedTuple):
     ssrc: int
 
 
+class Hello(NamedTuple):
+    """The peer is there, and says so in a way that needs no name (a keepalive of the Advanced profile)."""
+
+    ssrc: int
+
+
 Feedback: TypeAlias = (
     SourceReport
     | ReceptionReport
@@ -137,6 +144,7 @@ Feedback: TypeAlias = (
     | ReceiverTimeAnswer
     | RepeatRequest
     | Goodbye
+    | Hello
 )
 
 

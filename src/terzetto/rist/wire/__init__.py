@@ -18,6 +18,9 @@
 `fec_2022_1`          header of forward error correction, small matrices
 `fec_2022_5`          header of forward error correction, large matrices
 `fec_packet`          what both of them say
+`advanced_header`     Advanced profile: the header of every packet, and runs of them
+`advanced_control`    Advanced profile: control messages
+`advanced_nack`       Advanced profile: requests for repeats
 `eapol`, `eap_srp`    the login: its envelopes, and the messages of SRP
 ====================  ============================================================================
 """

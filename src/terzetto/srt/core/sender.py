@@ -266,8 +266,7 @@ class Sender:
         """Nothing was acknowledged for a while: the end of what we sent may be lost with nothing behind it.
 
         A peer that reports losses sees a gap only when something follows it, so the last packet goes out
-        again; when that alone does not help, the first does by turns, for a peer whose packet filter waits for
-        more before it asks. One that does not report gets everything.
+        again; one that does not report gets everything.
         """
         due = self.repeat_at()
         if due is None or now < due:
@@ -275,9 +274,8 @@ class Sender:
         self._silent_rounds += 1
         buffer = self.buffer
         if self._peer_reports:
-            position = buffer.base if self._silent_rounds % 2 else buffer.unsent - 1
-            self._losses.add(position, position)
-            self._repeated.pop(position, None)
+            self._losses.add(buffer.unsent - 1, buffer.unsent - 1)
+            self._repeated.pop(buffer.unsent - 1, None)
         else:
             self._losses.add(buffer.base, buffer.unsent - 1)
         self.pump(now)

@@ -1,0 +1,569 @@
+"""The Advanced profile on the wire (TR-06-3): RTP-shaped packets, control messages, and the Main profile beside them.
+
+An end of this profile is an end of the Main profile that can do more. It begins as one, says in its keepalives what it
+can, and goes over to the Advanced form when the peer says the same; reports, logins and data beside the stream stay in
+the tunnel, where libRIST looks for them. Whatever form media comes in, the recovery buffer is told of it in one
+counting (`advanced_timeline`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+from terzetto.errors import InvalidOption
+from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rist import events
+from terzetto.rist.core import vocabulary as say
+from terzetto.rist.core.advanced_attributes import AttributeSender, AttributeTable
+from terzetto.rist.core.advanced_hearing import ControlHearing
+from terzetto.rist.core.advanced_link import AdvancedLink
+from terzetto.rist.core.advanced_media import media_from_run
+from terzetto.rist.core.advanced_pieces import (
+    ETHER_TYPES,
+    LARGEST_PACKET,
+    Piece,
+    UnitAssembler,
+    compress,
+    fragment,
+    unwrap_gre,
+)
+from terzetto.rist.core.advanced_settings import AdvancedSettings
+from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline, SendTimeline, widen
+from terzetto.rist.core.gre_session import Opening
+from terzetto.rist.core.main import MainTranslator
+from terzetto.rist.core.rtcp_translation import NackType
+from terzetto.rist.core.tunnel_guest import TunnelGuest
+from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.events import RistPacket
+from terzetto.rist.quirks import Quirk
+from terzetto.rist.wire.advanced_control import ControlIndex, Echo, FutureNonce, encode_keepalive, encode_text
+from terzetto.rist.wire.advanced_header import AdvancedRun, Flag, PayloadType, decode_run, looks_like_advanced
+from terzetto.rist.wire.advanced_nack import RECORDS_SENT, nacks_for
+from terzetto.rist.wire.gre import IPV4
+from terzetto.rist.wire.keepalive import Capability, Keepalive
+from terzetto.rist.wire.vsf import TunnelContent
+
+__all__ = ["AdvancedTranslator"]
+
+_KEEPALIVE_INTERVAL: Final[Micros] = MICROS_PER_SECOND
+_OPENING_COPIES: Final = 3
+_FAREWELLS: Final = 3
+_ADVANCED_FRAMINGS: Final = (Framing.ADVANCED, Framing.ARRIVAL)
+_RATE: Final = MICROS_PER_SECOND
+
+
+class AdvancedTranslator(MainTranslator):
+    """Speaks the Advanced profile with one peer, and the Main profile for as long as it takes."""
+
+    sequence_bits = 32
+
+    def __init__(
+        self,
+        settings: AdvancedSettings,
+        *,
+        payload_type: int,
+        nack_type: NackType,
+        entropy: EntropySource,
+        remote: Address | None,
+    ) -> None:
+        super().__init__(
+            settings.tunnel, payload_type=payload_type, nack_type=nack_type, entropy=entropy, remote=remote
+        )
+        self._advanced = settings
+        self._send_timeline = SendTimeline(self.clock_rate)
+        self.clock_rate = _RATE
+        self._timeline: ReceiveTimeline | None = None
+        self._link: AdvancedLink | None = None
+        self._assembler = UnitAssembler(self._dropped)
+        self._attributes = AttributeSender()
+        self._table = AttributeTable()
+        # Who we are in control messages, until the flow has a number.
+        self._ssrc = int.from_bytes(entropy(4), "big") | 1
+        self._echo_ssrc = 0
+        self._newest_sent = 0
+        self._next_keepalive: Micros | None = None
+        self._now: Micros = 0
+
+    # -- the profile's own business ------------------------------------------------------------------------------
+
+    @property
+    def is_active(self) -> bool:
+        """Whether what we send has the Advanced form."""
+        return self._link is not None and self._link.is_active
+
+    def handle_timeout(self, *, now: Micros) -> None:
+        """Keepalives of both forms, flow attributes, and the login's timers."""
+        self._now = now
+        super().handle_timeout(now=now)
+        link = self._link
+        if self._next_keepalive is not None and now >= self._next_keepalive:
+            self._next_keepalive = now + _KEEPALIVE_INTERVAL
+            self._say_keepalive(now)
+        if self._attributes.is_due(now) and link is not None and self._may_speak_control(link):
+            self._say_control(ControlIndex.FLOW_ATTRIBUTE, encode_text(self._attributes.text), now)
+        for gone in self._table.expire(now):
+            self._events.append(events.FlowAttributesEnded(gone))
+
+    def next_timeout(self) -> Micros | None:
+        """When any of it is due."""
+        times = (
+            super().next_timeout(),
+            self._next_keepalive,
+            self._attributes.next_timeout(),
+            self._table.next_timeout(),
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def send_flow_attributes(self, text: str, *, now: Micros) -> None:
+        """Describe the flow to the peer from now on, in JSON; with nothing, no more."""
+        self._attributes.set(text, now=now)
+
+    def send_out_of_band(self, data: Buffer, ether_type: int) -> bool:
+        """Data beside the stream; False where there is no peer yet."""
+        if self._advanced.substrate:
+            return super().send_out_of_band(data, ether_type)
+        link = self._link
+        if link is None or not link.guest.is_open or self._admits is None or not self._admits.is_alive:
+            return False
+        if ether_type == IPV4:
+            packets = link.beside(data, PayloadType.IPV4, ssrc=self._ssrc, now=self._now)
+        else:
+            inner = b"\0\0" + ether_type.to_bytes(2, "big") + bytes(data)
+            packets = link.beside(inner, PayloadType.GRE, ssrc=self._ssrc, now=self._now)
+        self._control.append(link.guest.run(packets))
+        return True
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was not understood, or not let in, by reason."""
+        dropped = Counter(super().dropped)
+        if self._link is not None:
+            dropped.update(self._link.dropped)
+        return dropped
+
+    @property
+    def key_rotations(self) -> int:
+        """How often what we send has got a new key."""
+        link = self._link
+        return link.rotations if link is not None and link.is_active else super().key_rotations
+
+    # -- payloads ------------------------------------------------------------------------------------------------
+
+    def check_payloads(self, payloads: Sequence[Buffer]) -> None:
+        """Raise InvalidOption where one is too long, in pieces or whole."""
+        link = self._link
+        if link is None or not link.is_active:
+            super().check_payloads(payloads)
+            return
+        longest = max(map(len, payloads), default=0)
+        limit = self._advanced.longest_fragment
+        if longest > limit and not link.may(Capability.ADVANCED_FRAGMENTATION):
+            raise InvalidOption(
+                f"a payload has {longest} bytes, must have at most {limit}",
+                hint="the peer does not put fragments together",
+            )
+        if longest > LARGEST_PACKET:
+            raise InvalidOption(f"a payload has {longest} bytes, must have at most {LARGEST_PACKET}")
+
+    def prepare_media(self, payloads: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Compressed where that helps, and cut where they do not fit; each piece is a packet of its own."""
+        link = self._link
+        if link is None or not link.is_active:
+            return payloads
+        if self._advanced.compress and link.may(Capability.ADVANCED_COMPRESSION):
+            payloads = [compress(payload) for payload in payloads]
+        limit = self._advanced.longest_fragment
+        if max(map(len, payloads)) <= limit:
+            return payloads
+        return [piece for payload in payloads for piece in fragment(payload, limit)]
+
+    def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """Units out of packets in order."""
+        whole = self._assembler.take(packets)
+        if self._assembler.out_of_band:
+            self._events += self._assembler.out_of_band
+            self._assembler.out_of_band.clear()
+        return whole
+
+    # -- who is it -----------------------------------------------------------------------------------------------
+
+    def _call(self, now: Micros) -> None:
+        self._now = now
+        super()._call(now)
+        if self._link is not None and self._link.is_active:
+            self._next_keepalive = now + _KEEPALIVE_INTERVAL
+            for _ in range(_OPENING_COPIES):
+                self._say_keepalive(now)
+
+    def _receive_guest(self, address: Address, now: Micros) -> TunnelGuest:
+        guest = super()._receive_guest(address, now)
+        self._link = AdvancedLink(self._advanced, guest, entropy=self._entropy, now=now)
+        return guest
+
+    def _dismiss(self) -> None:
+        if self._link is not None:
+            self._dropped.update(self._link.dropped)
+            self._link = None
+        self._next_keepalive = None
+        super()._dismiss()
+
+    def _welcome(self, guest: TunnelGuest, now: Micros) -> None:
+        super()._welcome(guest, now)
+        if self._link is not None and self._link.is_active:
+            self._begin_keepalives(now)
+
+    def _begin_keepalives(self, now: Micros) -> None:
+        if self._next_keepalive is None:
+            self._next_keepalive = now + _KEEPALIVE_INTERVAL
+            self._say_keepalive(now)
+
+    def _hear_capabilities(self, link: AdvancedLink, keepalive: Keepalive, *, as_librist: bool) -> None:
+        if link.hear_capabilities(keepalive.capabilities, as_librist=as_librist):
+            self._events.append(events.AdvancedStarted(link.guest.address))
+        if link.is_active:
+            self._begin_keepalives(self._now)
+
+    # -- in ------------------------------------------------------------------------------------------------------
+
+    def decode(self, runs: Sequence[Run], *, now: Micros) -> Arrivals:
+        """What *runs* say in either form, as far as it is the peer's and makes sense."""
+        self._now = now
+        arrivals: Arrivals = []
+        for run in runs:
+            for is_advanced, part in _parted(run):
+                if is_advanced:
+                    self._decode_advanced(part, arrivals, now)
+                else:
+                    arrivals += self._decode_main([part], now)
+        return arrivals
+
+    def _decode_main(self, runs: Sequence[Run], now: Micros) -> Arrivals:
+        """The Main profile's arrivals, in our counting."""
+        arrivals: Arrivals = []
+        for arrival in super().decode(runs, now=now):
+            if self._link is not None:
+                self._link.heard_tunnel = True
+            if isinstance(arrival, MediaArrival):
+                arrivals.append(self._recount(arrival, now))
+            else:
+                said = [self._recount_said(each, now) for each in arrival.said]
+                arrivals.append(arrival._replace(said=said))
+        return arrivals
+
+    def _recount(self, arrival: MediaArrival, now: Micros) -> MediaArrival:
+        timeline = self._timeline_of(arrival.flow_id)
+        packets = []
+        for sequence, timestamp, payload, is_retransmission in arrival.packets:
+            micros = timeline.micros_of(timestamp, arrival.clock_rate)
+            time = timeline.time(Framing.MAIN, micros, now)
+            if not is_retransmission:
+                timeline.heard(Framing.MAIN, time, now)
+            packets.append((timeline.of_main(sequence), time, payload, is_retransmission))
+        return arrival._replace(packets=packets, clock_rate=_RATE)
+
+    def _recount_said(self, said: Feedback, now: Micros) -> Feedback:
+        if isinstance(said, say.RepeatRequest):
+            near = self._newest_sent
+            return said._replace(sequences=[widen(each, near) for each in said.sequences])
+        if isinstance(said, say.SourceReport) and self._timeline is not None:
+            return said._replace(timestamp=self._timeline.time_of_report(said.timestamp, now))
+        return said
+
+    def _timeline_of(self, flow_id: int) -> ReceiveTimeline:
+        timeline = self._timeline
+        if timeline is None or timeline.flow_id != flow_id:
+            timeline = self._timeline = ReceiveTimeline(flow_id)
+        return timeline
+
+    def _take_rest(self, guest: TunnelGuest, reading: TunnelReading, now: Micros) -> None:
+        super()._take_rest(guest, reading, now)
+        link = self._link
+        if link is None:
+            return
+        for body in reading.keepalives:
+            keepalive = Keepalive.decode(body)
+            # Ours say it twice, libRIST's only in its own word.
+            as_librist = keepalive.has_word and not body[7] & Capability.ADVANCED
+            self._hear_capabilities(link, keepalive, as_librist=as_librist)
+
+    def _decode_advanced(self, run: Run, arrivals: Arrivals, now: Micros) -> None:
+        guest = self._guest_of(run, now)
+        link = self._link
+        if guest is None or link is None:
+            return
+        for packets in decode_run(run.datagrams, self._dropped):
+            chosen, bodies = link.opener.open_run(packets, now=now)
+            if not bodies:
+                self._collect(guest)
+                self._answer_refused(guest, now)
+                continue
+            kind = packets.header.kind
+            if kind == PayloadType.CONTROL:
+                self._take_control(link, run, chosen, bodies, arrivals, now)
+            elif kind == PayloadType.MAIN:
+                arrivals += self._decode_main([run._replace(datagrams=bodies)], now)
+            elif self._may_be_heard(guest, run, sense=len(bodies), packets=len(bodies), now=now):
+                if chosen.header.ssrc & 1:
+                    self._take_beside(chosen, bodies)
+                    arrivals.append(FeedbackArrival(run.peer, run.path, run.local, []))
+                else:
+                    self._take_media(link, run, chosen, bodies, arrivals, now)
+
+    def _take_media(
+        self,
+        link: AdvancedLink,
+        run: Run,
+        packets: AdvancedRun,
+        bodies: list[Buffer],
+        arrivals: Arrivals,
+        now: Micros,
+    ) -> None:
+        flow_id = packets.header.ssrc
+        quirks = self._advanced.quirks
+        is_direct = packets.header.kind == PayloadType.DIRECT
+        if quirks is None:
+            # The specification wants a descriptor; who leaves it out is libRIST, or speaks as it does.
+            by_arrival = is_direct and not packets.word & Flag.DESCRIPTOR
+        else:
+            by_arrival = is_direct and Quirk.CLOCK in quirks
+        media = media_from_run(
+            packets,
+            bodies,
+            self._timeline_of(flow_id),
+            by_arrival=by_arrival,
+            now=now,
+            dropped=self._dropped,
+        )
+        if not link.is_active:
+            link.is_active = True
+            self._events.append(events.AdvancedStarted(link.guest.address))
+            self._begin_keepalives(now)
+        if media:
+            arrivals.append(MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE))
+
+    def _take_beside(self, packets: AdvancedRun, bodies: Iterable[Buffer]) -> None:
+        """What came once and unrepeated: data beside the stream."""
+        kind = packets.header.kind
+        for body in bodies:
+            if kind in ETHER_TYPES:
+                self._events.append(events.OutOfBandReceived(ETHER_TYPES[PayloadType(kind)], bytes(body)))
+                continue
+            unwrapped = unwrap_gre(bytes(body)) if kind == PayloadType.GRE else None
+            if unwrapped is None:
+                self._dropped["unprotected packet of a kind that we do not take"] += 1
+            else:
+                self._events.append(unwrapped)
+
+    def _take_control(
+        self,
+        link: AdvancedLink,
+        run: Run,
+        packets: AdvancedRun,
+        bodies: list[Buffer],
+        arrivals: Arrivals,
+        now: Micros,
+    ) -> None:
+        guest = link.guest
+        hearing = ControlHearing(self._dropped)
+        link.hear_control(packets, bodies, hearing)
+        if hearing.logins:
+            self._take_logins(link, hearing.logins, now)
+        if not self._may_be_heard(guest, run, sense=hearing.sense, packets=len(bodies), now=now):
+            return
+        for keepalive in hearing.keepalives:
+            self._hear_capabilities(link, keepalive, as_librist=keepalive.has_word)
+        if not packets.header.ssrc & 1:
+            self._take_media(link, run, packets, bodies, arrivals, now)
+        said = [self._understood(each) for each in hearing.said]
+        heard: list[Feedback] = [each for each in said if each is not None]
+        if hearing.keepalives and not link.heard_tunnel and not heard:
+            heard.append(say.Hello(packets.header.ssrc))
+        arrivals.append(FeedbackArrival(run.peer, run.path, run.local, heard))
+        for nonce in hearing.nonces:
+            link.opener.prepare(nonce.nonce, now=now)
+        for text in hearing.attributes:
+            if self._table.hear(text, now=now):
+                self._events.append(events.FlowAttributesReceived(text))
+        for unknown in hearing.unknown[:1]:
+            if link.unsupported_due(now):
+                self._say_control(ControlIndex.UNSUPPORTED, unknown.encode(), now)
+
+    def _understood(self, said: Feedback) -> Feedback | None:
+        """A control message's words as the other profiles would have them; None where they are to be passed over."""
+        if isinstance(said, say.EchoResponse):
+            return said._replace(ssrc=self._echo_ssrc) if said.ssrc == self._ssrc else said
+        if (
+            isinstance(said, say.EchoRequest)
+            and self._link is not None
+            and Quirk.NO_ECHO in self._link.quirks
+        ):
+            return None
+        return said
+
+    def _take_logins(self, link: AdvancedLink, frames: list[bytes], now: Micros) -> None:
+        guest = link.guest
+        if guest.login is None:
+            self._dropped["login, and no name or users to log in with"] += len(frames)
+            guest.tell_once(events.LoginWanted(guest.address))
+        else:
+            link.logs_in_by_control = True
+            guest.login.handle_frames(frames, now=now)
+        self._collect(guest)
+
+    # -- out -----------------------------------------------------------------------------------------------------
+
+    def encode_media(
+        self,
+        payloads: Sequence[Buffer],
+        *,
+        first_sequence: int,
+        timestamp: int,
+        flow_id: int,
+        is_retransmission: bool = False,
+    ) -> list[Buffer]:
+        """Datagrams for consecutive *payloads* that share a timestamp."""
+        link = self._link
+        assert link is not None
+        self._ssrc = flow_id | 1
+        if not is_retransmission:
+            self._newest_sent = first_sequence + len(payloads) - 1
+        if link.is_active:
+            return link.media(
+                payloads,
+                first_sequence=first_sequence,
+                timestamp=timestamp,
+                flow_id=flow_id,
+                is_retransmission=is_retransmission,
+            )
+        if any(isinstance(payload, Piece) for payload in payloads):
+            return []  # cut for a peer that was lost since; the one that came after it cannot take it
+        return super().encode_media(
+            payloads,
+            first_sequence=first_sequence,
+            timestamp=self._send_timeline.ticks(timestamp),
+            flow_id=flow_id,
+            is_retransmission=is_retransmission,
+        )
+
+    def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
+        """Control messages for what there are any for, and the rest as reports in the tunnel."""
+        link = self._link
+        assert link is not None
+        now = self._now
+        datagrams: list[Buffer] = []
+        rest: list[Feedback] = []
+        for thing in said:
+            if isinstance(thing, say.Description) and thing.ssrc:
+                self._ssrc = thing.ssrc | 1
+            controls = self._as_control(link, thing)
+            if controls is None:
+                rest.append(self._for_tunnel(link, thing))
+            for index, body in controls or ():
+                datagrams += link.control(index, body, ssrc=self._ssrc, now=now)
+        if not self._advanced.substrate or (datagrams and _says_nothing(rest)):
+            return datagrams
+        return [*super().encode_feedback(rest), *datagrams]
+
+    def _as_control(self, link: AdvancedLink, thing: Feedback) -> list[tuple[int, bytes]] | None:
+        """Index and body of the messages that say it; None where it belongs into the tunnel."""
+        quirks = link.quirks
+        if isinstance(thing, say.RepeatRequest):
+            timeline = self._timeline
+            if timeline is None or timeline.framing not in _ADVANCED_FRAMINGS:
+                return None
+            nacks = nacks_for(
+                thing.ssrc,
+                timeline.on_the_wire(thing.sequences),
+                as_bitmask=self.nack_type == "bitmask",
+                max_records=1 if Quirk.ONE_NACK in quirks else RECORDS_SENT,
+            )
+            return [(nack.kind, nack.encode()) for nack in nacks]
+        if not link.is_active or (Quirk.NO_ECHO in quirks and self._advanced.substrate):
+            return None
+        if isinstance(thing, say.EchoRequest):
+            self._echo_ssrc = thing.ssrc
+            return [(ControlIndex.ECHO_REQUEST, Echo(self._ssrc, thing.token, 0, thing.padding).encode())]
+        if isinstance(thing, say.EchoResponse):
+            answer = Echo(thing.ssrc, thing.token, thing.held_for, thing.padding)
+            return [(ControlIndex.ECHO_RESPONSE, answer.encode())]
+        return None
+
+    def _for_tunnel(self, link: AdvancedLink, thing: Feedback) -> Feedback:
+        """The same with the Main profile's numbers."""
+        if isinstance(thing, say.RepeatRequest) and self._timeline is not None:
+            return thing._replace(sequences=self._timeline.on_the_wire(thing.sequences))
+        if isinstance(thing, say.SourceReport) and not link.is_active:
+            return thing._replace(timestamp=self._send_timeline.ticks(thing.timestamp))
+        return thing
+
+    # -- helpers -------------------------------------------------------------------------------------------------
+
+    def _may_speak_control(self, link: AdvancedLink) -> bool:
+        return link.is_active and link.guest.is_open and self._admits is not None and self._admits.is_alive
+
+    def _say_control(self, index: int, body: bytes, now: Micros) -> None:
+        link = self._link
+        if link is not None and not self._settings.is_silent:
+            self._control.append(link.guest.run(link.control(index, body, ssrc=self._ssrc, now=now)))
+
+    def _say_keepalive(self, now: Micros, *, disconnect: bool = False) -> None:
+        link = self._link
+        if link is None:
+            return
+        keepalive = link.guest.tunnel.keepalive(disconnect=disconnect)
+        short = Quirk.SHORT_KEEPALIVE in link.quirks
+        self._say_control(ControlIndex.KEEPALIVE, encode_keepalive(keepalive._replace(has_word=short)), now)
+        bits = self._settings.key_size if Quirk.LONG_NONCE in link.quirks else 0
+        for nonce in link.announced:
+            self._say_control(ControlIndex.FUTURE_NONCE, FutureNonce(nonce, bits).encode(), now)
+
+    def _say_openings(
+        self, guest: TunnelGuest, openings: Sequence[Opening], *, disconnect: bool = False
+    ) -> None:
+        if self._advanced.substrate:
+            super()._say_openings(guest, openings, disconnect=disconnect)
+        elif any(content is TunnelContent.KEEPALIVE for content, _ in openings):
+            for _ in range(_FAREWELLS if disconnect else 1):
+                self._say_keepalive(self._now, disconnect=disconnect)
+
+    def close(self, *, now: Micros) -> None:
+        """Keepalives with the disconnect bit, in the form that the peer reads."""
+        self._now = now
+        super().close(now=now)
+        if not self._advanced.substrate and self._link is not None:
+            for _ in range(_FAREWELLS):
+                self._say_keepalive(now, disconnect=True)
+
+    def _collect(self, guest: TunnelGuest) -> None:
+        link = self._link
+        if link is not None and link.guest is guest:
+            guest.hear_psk(link.opener.poll_news())
+            if link.logs_in_by_control or not self._advanced.substrate:
+                for frame in guest.poll_frames():
+                    self._say_control(ControlIndex.LOGIN, frame, self._now)
+        super()._collect(guest)
+
+
+def _parted(run: Run) -> list[tuple[bool, Run]]:
+    """A run in parts of one form each; mostly there is one part."""
+    forms = [looks_like_advanced(datagram) for datagram in run.datagrams]
+    if all(forms):
+        return [(True, run)]
+    if not any(forms):
+        return [(False, run)]
+    parts = groupby(zip(forms, run.datagrams, strict=True), lambda each: each[0])
+    return [(form, run._replace(datagrams=[datagram for _, datagram in each])) for form, each in parts]
+
+
+def _says_nothing(rest: Sequence[Feedback]) -> bool:
+    """Whether it is only what opens a compound."""
+    return all(
+        isinstance(each, (say.Description, say.Hello))
+        or (isinstance(each, say.ReceptionReport) and each.source is None)
+        for each in rest
+    )

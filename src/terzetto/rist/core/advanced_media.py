@@ -1,0 +1,188 @@
+"""Media of the Advanced profile to and from the vocabulary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.time import Micros
+from terzetto.rist.core.advanced_evidence import MPEG_TS
+from terzetto.rist.core.advanced_pieces import Piece, decompress
+from terzetto.rist.core.advanced_sealer import AdvancedSealer
+from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline
+from terzetto.rist.core.vocabulary import Media
+from terzetto.rist.wire.advanced_header import (
+    FIXED,
+    PLAIN_START,
+    AdvancedBody,
+    AdvancedRun,
+    Compression,
+    Flag,
+    PayloadType,
+)
+
+__all__ = ["media_from_run", "media_packets"]
+
+_MASK: Final = 0xFFFF_FFFF
+_WHOLE: Final = Flag.FIRST | Flag.LAST
+_PORTS: Final = 4
+_MPEG_TS: Final = MPEG_TS.to_bytes(4, "big")
+_LPC: Final = 0x0030
+_LZ4: Final = Compression.LZ4 << 4
+_PSK_SHIFT: Final = 6
+
+
+# -- in ----------------------------------------------------------------------------------------------------------
+
+
+def media_from_run(
+    run: AdvancedRun,
+    bodies: list[Buffer],
+    timeline: ReceiveTimeline,
+    *,
+    by_arrival: bool,
+    now: Micros,
+    dropped: Counter[str],
+) -> list[Media]:
+    """Packets of the protected flow, in the flow's own counting; those that cannot be read are left out."""
+    word = run.word
+    is_retransmission = bool(word & Flag.RETRANSMISSION)
+    shift = timeline.advanced_shift(run.sequences)
+    times = _times(run, timeline, by_arrival=by_arrival, is_retransmission=is_retransmission, now=now)
+    sequences = run.sequences if not shift else [(each - shift) & _MASK for each in run.sequences]
+    payloads = _payloads(run, bodies, dropped)
+    return [
+        (sequence, time, payload, is_retransmission)
+        for sequence, time, payload in zip(sequences, times, payloads, strict=True)
+        if payload is not None
+    ]
+
+
+def _times(
+    run: AdvancedRun, timeline: ReceiveTimeline, *, by_arrival: bool, is_retransmission: bool, now: Micros
+) -> list[int]:
+    if by_arrival:
+        if is_retransmission:
+            moments = [timeline.arrival_of(sequence, now) for sequence in run.sequences]
+        else:
+            moments = timeline.arrivals(run.sequences, now)
+        times = [timeline.time(Framing.ARRIVAL, moment, now) for moment in moments]
+        if not is_retransmission:
+            timeline.heard(Framing.ARRIVAL, times[-1], now)
+        return times
+    first = run.timestamps[0]
+    ahead = (timeline.time(Framing.ADVANCED, first, now) - first) & _MASK
+    times = run.timestamps if not ahead else [(each + ahead) & _MASK for each in run.timestamps]
+    if not is_retransmission:
+        timeline.heard(Framing.ADVANCED, times[-1], now)
+    return times
+
+
+def _payloads(run: AdvancedRun, bodies: list[Buffer], dropped: Counter[str]) -> Sequence[bytes | None]:
+    word = run.word
+    kind = run.header.kind
+    is_whole = word & _WHOLE == _WHOLE
+    if kind == PayloadType.CONTROL:
+        return [Piece(b"", kind=kind)] * len(bodies)  # it was heard already, and only holds its place here
+    if word & _LPC not in (0, _LZ4):
+        dropped["compressed in a way that we do not know"] += len(bodies)
+        return [None] * len(bodies)
+    if word & Flag.EXTENSION or run.header.is_padded:
+        return [_unusual(body, run, dropped) for body in bodies]
+    if word & Flag.DESCRIPTOR:
+        bodies = [body[4:] for body in bodies]
+    if is_whole and kind == PayloadType.DIRECT and not word & _LPC:
+        return [bytes(body) for body in bodies]
+    return [_payload(body, word, dropped) for body in bodies]
+
+
+def _unusual(body: Buffer, run: AdvancedRun, dropped: Counter[str]) -> bytes | None:
+    try:
+        decoded = AdvancedBody.decode(body, run.word, is_padded=run.header.is_padded)
+    except MalformedPacket as malformed:
+        dropped[malformed.reason] += 1
+        return None
+    return _payload(decoded.payload, run.word, dropped)
+
+
+def _payload(payload: Buffer, word: int, dropped: Counter[str]) -> bytes | None:
+    is_compressed = bool(word & _LPC)
+    if is_compressed and word & _WHOLE == _WHOLE:
+        try:
+            payload, is_compressed = decompress(payload), False
+        except MalformedPacket as malformed:
+            dropped[malformed.reason] += 1
+            return None
+    return _kept(payload, word, is_compressed=is_compressed)
+
+
+def _kept(payload: Buffer, word: int, *, is_compressed: bool) -> bytes:
+    """A payload as the recovery buffer keeps it: plain where it is what the user gets, else a piece."""
+    kind = word & 0x0F
+    if word & _WHOLE == _WHOLE:
+        if kind == PayloadType.DIRECT:
+            return bytes(payload)
+        if kind == PayloadType.REDUCED_UDP:
+            return bytes(payload[_PORTS:])
+    return Piece(payload, fragment=Flag(word) & _WHOLE, is_compressed=is_compressed, kind=kind)
+
+
+# -- out ---------------------------------------------------------------------------------------------------------
+
+
+def media_packets(
+    payloads: Sequence[Buffer],
+    *,
+    first_sequence: int,
+    timestamp: int,
+    ssrc: int,
+    is_retransmission: bool,
+    with_descriptor: bool,
+    flow_id: bytes,
+    sealer: AdvancedSealer | None,
+) -> list[Buffer]:
+    """Datagrams of consecutive payloads that share a timestamp."""
+    word = _WHOLE | PayloadType.DIRECT
+    descriptor = b""
+    if is_retransmission:
+        word |= Flag.RETRANSMISSION
+    if with_descriptor:
+        word |= Flag.DESCRIPTOR
+        descriptor = _MPEG_TS
+    if sealer is not None:
+        word |= sealer.mode << _PSK_SHIFT
+    if not any(payload.__class__ is Piece for payload in payloads):
+        words: Sequence[int] = [word] * len(payloads)
+    else:
+        words = [_word_of(payload, word) for payload in payloads]
+    pack = FIXED.pack
+    if sealer is None:
+        rest = flow_id + descriptor
+        return [
+            b"".join(
+                (
+                    pack(PLAIN_START, sequence & 0xFFFF, timestamp, ssrc, sequence >> 16 & 0xFFFF, each),
+                    rest,
+                    payload,
+                )
+            )
+            for sequence, (each, payload) in enumerate(zip(words, payloads, strict=True), first_sequence)
+        ]
+    fronts = [
+        pack(PLAIN_START, sequence & 0xFFFF, timestamp, ssrc, sequence >> 16 & 0xFFFF, each) + flow_id
+        for sequence, each in enumerate(words, first_sequence)
+    ]
+    bodies: list[Buffer] = (
+        [b"".join((descriptor, payload)) for payload in payloads] if descriptor else list(payloads)
+    )
+    return sealer.seal_run(fronts, bodies)
+
+
+def _word_of(payload: Buffer, word: int) -> int:
+    if not isinstance(payload, Piece):
+        return word
+    word = word & ~_WHOLE | payload.fragment
+    return word | _LZ4 if payload.is_compressed else word

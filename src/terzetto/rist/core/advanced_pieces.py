@@ -1,0 +1,188 @@
+"""Payloads that are not simply what the user gets: fragments, compressed ones, and packets that are no media.
+
+What goes into the recovery buffer is always one packet; a piece is its payload with the flags that say what to do when
+it comes out in order. So every fragment is repeated on its own, and a unit is put together only when nothing can be
+missing any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Self
+
+import lz4.block
+
+from terzetto.errors import MalformedPacket
+from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.events import OutOfBandReceived, RistPacket
+from terzetto.rist.wire.advanced_header import Flag, PayloadType
+
+__all__ = [
+    "ETHER_TYPES",
+    "LARGEST_UNIT",
+    "Piece",
+    "UnitAssembler",
+    "compress",
+    "decompress",
+    "fragment",
+    "unwrap_gre",
+]
+
+LARGEST_UNIT: Final = 65_536
+"""Bytes of a unit, put together and decompressed: the longest IP packet there is."""
+
+_MOST_FRAGMENTS: Final = 1024
+_WHOLE: Final = Flag.FIRST | Flag.LAST
+
+# What a payload of one packet may grow to; libRIST's buffers hold as much.
+LARGEST_PACKET: Final = 10_000
+
+ETHER_TYPES: Final = {
+    PayloadType.IPV4: 0x0800,
+    PayloadType.IPV6: 0x86DD,
+    PayloadType.ETHERNET: 0x6558,  # transparent Ethernet bridging
+}
+
+
+class Piece(bytes):
+    """A payload and its flags."""
+
+    fragment: Flag
+    """FIRST and LAST, where they apply."""
+    is_compressed: bool
+    kind: int
+
+    def __new__(
+        cls,
+        payload: Buffer,
+        *,
+        fragment: Flag = _WHOLE,
+        is_compressed: bool = False,
+        kind: int = PayloadType.DIRECT,
+    ) -> Self:
+        """Wrap *payload*."""
+        piece = super().__new__(cls, payload)
+        piece.fragment = fragment
+        piece.is_compressed = is_compressed
+        piece.kind = kind
+        return piece
+
+
+def compress(payload: Buffer) -> Buffer:
+    """The payload as an LZ4 block, where that is shorter; else as it is."""
+    packed: bytes = lz4.block.compress(payload, store_size=False)
+    return Piece(packed, is_compressed=True) if len(packed) < len(payload) else payload
+
+
+def decompress(packed: Buffer, *, limit: int = LARGEST_PACKET) -> bytes:
+    """What was compressed, *limit* bytes at most; MalformedPacket is the only way to fail."""
+    try:
+        plain: bytes = lz4.block.decompress(packed, uncompressed_size=limit)
+    except (lz4.block.LZ4BlockError, ValueError, OverflowError) as exc:
+        raise MalformedPacket("compressed payload cannot be read") from exc
+    return plain
+
+
+def fragment(payload: Buffer, size: int) -> list[Buffer]:
+    """A payload, compressed or not, in pieces of at most *size* bytes."""
+    if len(payload) <= size:
+        return [payload]
+    is_compressed = isinstance(payload, Piece) and payload.is_compressed
+    starts = range(0, len(payload), size)
+    pieces: list[Buffer] = []
+    for start in starts:
+        flags = Flag(0)
+        if start == 0:
+            flags |= Flag.FIRST
+        if start == starts[-1]:
+            flags |= Flag.LAST
+        pieces.append(Piece(payload[start : start + size], fragment=flags, is_compressed=is_compressed))
+    return pieces
+
+
+class UnitAssembler:
+    """Turns packets in order into what the user gets, and into data beside the stream."""
+
+    def __init__(self, dropped: Counter[str]) -> None:
+        self._dropped = dropped
+        self._parts: list[RistPacket] = []
+        self._size = 0
+        # Packets that never came, since the last that the user saw.
+        self._lost = 0
+        self.out_of_band: list[OutOfBandReceived] = []
+        self.units = 0
+        """Units that were put together of several fragments."""
+
+    def take(self, packets: Sequence[RistPacket]) -> list[RistPacket]:
+        """The units that are whole now; a hole costs the unit that it is in, and no other."""
+        whole: list[RistPacket] = []
+        for packet in packets:
+            payload = packet.payload
+            if packet.lost_before:
+                self._give_up()
+                self._lost += packet.lost_before
+            if not isinstance(payload, Piece):
+                self._give_up()
+                self._emit(whole, packet, payload)
+            elif payload.fragment == _WHOLE:
+                self._give_up()
+                self._finish(whole, packet, payload)
+            else:
+                self._add(whole, packet, payload)
+        return whole
+
+    def _add(self, whole: list[RistPacket], packet: RistPacket, piece: Piece) -> None:
+        if piece.fragment & Flag.FIRST:
+            self._give_up()
+        elif not self._parts:
+            self._dropped["fragment of a unit whose beginning is missing"] += 1
+            return
+        self._parts.append(packet)
+        self._size += len(piece)
+        if self._size > LARGEST_UNIT or len(self._parts) > _MOST_FRAGMENTS:
+            self._give_up()
+        elif piece.fragment & Flag.LAST:
+            parts, self._parts, self._size = self._parts, [], 0
+            self.units += 1
+            joined = b"".join([part.payload for part in parts])
+            self._finish(whole, parts[0], Piece(joined, is_compressed=piece.is_compressed, kind=piece.kind))
+
+    def _finish(self, whole: list[RistPacket], first: RistPacket, unit: Piece) -> None:
+        payload = bytes(unit)
+        if unit.is_compressed:
+            try:
+                payload = decompress(unit, limit=LARGEST_UNIT)
+            except MalformedPacket as malformed:
+                self._dropped[malformed.reason] += 1
+                return
+        if unit.kind == PayloadType.DIRECT:
+            self._emit(whole, first, payload)
+        elif unit.kind in ETHER_TYPES:
+            self.out_of_band.append(OutOfBandReceived(ETHER_TYPES[PayloadType(unit.kind)], payload))
+        elif unit.kind == PayloadType.GRE:
+            unwrapped = unwrap_gre(payload)
+            if unwrapped is None:
+                self._dropped["GRE packet is truncated"] += 1
+            else:
+                self.out_of_band.append(unwrapped)
+
+    def _emit(self, whole: list[RistPacket], first: RistPacket, payload: bytes) -> None:
+        if self._lost != first.lost_before or payload is not first.payload:
+            first = first._replace(payload=payload, lost_before=self._lost)
+        self._lost = 0
+        whole.append(first)
+
+    def _give_up(self) -> None:
+        """The unit that was begun will never be whole."""
+        if self._parts:
+            self._dropped["fragment of a unit that is not whole"] += len(self._parts)
+            self._parts, self._size = [], 0
+
+
+def unwrap_gre(payload: bytes) -> OutOfBandReceived | None:
+    """GRE as RFC 2784 has it: flags, protocol type, perhaps a checksum."""
+    start = 8 if payload and payload[0] & 0x80 else 4
+    if len(payload) < start:
+        return None
+    return OutOfBandReceived(int.from_bytes(payload[2:4], "big"), payload[start:])
