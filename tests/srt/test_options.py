@@ -46,7 +46,7 @@ def test_latency_sets_both_directions_and_one_direction_can_change_later() -> No
     assert (changed.receive_latency, changed.peer_latency) == (0.2, 0.5)
 
 
-@pytest.mark.parametrize("knobs", [{"congestion": "file"}, {"group_connect": True}])
+@pytest.mark.parametrize("knobs", [{"group_connect": True}])
 def test_what_is_not_spoken_is_said(knobs: dict[str, object]) -> None:
     with pytest.raises(UnsupportedOperation, match="not"):
         with_knobs(None, knobs)

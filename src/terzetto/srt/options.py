@@ -1,4 +1,4 @@
-"""Every knob of an SRT connection in live mode.
+"""Every knob of an SRT connection.
 
 Durations are seconds, sizes bytes, rates bytes per second. Each field knows its name in libsrt's option table
 (without ``SRTO_``, lower case), which is also its name in a URL, and until when it can be set.
@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict, TypeVar, cast
 import attrs
 
 from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto.srt.congestion import ControllerFactory
 from terzetto.srt.wire.extensions import LONGEST_FILTER
 from terzetto.srt.wire.filter_configuration import FilterConflict, FilterRequest
 
@@ -101,6 +102,16 @@ def _option(
     return field
 
 
+def _preset(live: T, file: T) -> T:
+    """A default that depends on what the connection is for; what is given explicitly beats it."""
+
+    def choose(options: SrtOptions) -> T:
+        return file if options.transmission_type == "file" else live
+
+    default: T = attrs.Factory(choose, takes_self=True)
+    return default
+
+
 _BIND = Binding.BEFORE_BIND
 _PRE = Binding.BEFORE_CONNECT
 _ANY = Binding.ANY_TIME
@@ -111,14 +122,18 @@ class SrtOptions:
     """How a connection behaves; the defaults are libsrt's for live mode.
 
     ``latency`` sets ``receive_latency`` and ``peer_latency`` together, as it does in libsrt.
+    ``transmission_type="file"`` changes the defaults to those of a connection that delivers everything, in
+    order, as soon as it comes.
     """
 
+    transmission_type: str = _option("live", "transtype", _PRE, _one_of("live", "file"))
+    """``"live"`` keeps time, ``"file"`` loses nothing: it chooses the defaults of a dozen other options."""
     latency: float | None = attrs.field(
         default=None, metadata={"libsrt": "latency", "binding": _PRE, "milliseconds": True}
     )
     """How long packets are held so that lost ones can be repaired, in both directions."""
     receive_latency: float = _option(
-        0.120, "rcvlatency", _PRE, _between(0, _LONGEST_DELAY, "seconds"), milliseconds=True
+        _preset(0.120, 0.0), "rcvlatency", _PRE, _between(0, _LONGEST_DELAY, "seconds"), milliseconds=True
     )
     """The same, for what we receive; the larger of ours and the peer's wish holds."""
     peer_latency: float = _option(
@@ -138,7 +153,7 @@ class SrtOptions:
     key_preannounce: int = _option(0, "kmpreannounce", _PRE, _between(0, _MAX_31, "packets"))
     """How many packets ahead the next key is announced; 0 means 2^12."""
 
-    payload_size: int = _option(1316, "payloadsize", _PRE, _between(0, 1456, "bytes"))
+    payload_size: int = _option(_preset(1316, 0), "payloadsize", _PRE, _between(0, 1456, "bytes"))
     """The most that one packet carries, and the pieces that longer bytes are cut into; 0: what fits."""
     mss: int = _option(1500, "mss", _BIND, _between(76, 65_535, "bytes"))
     """The largest IP packet on this path."""
@@ -146,13 +161,13 @@ class SrtOptions:
     send_buffer: int = _option(8192 * 1472, "sndbuf", _BIND, _between(1, _MAX_31, "bytes"))
     receive_buffer: int = _option(8192 * 1472, "rcvbuf", _BIND, _between(32 * 1472, _MAX_31, "bytes"))
 
-    too_late_drop: bool = _option(True, "tlpktdrop", _PRE, _flag)
+    too_late_drop: bool = _option(_preset(True, False), "tlpktdrop", _PRE, _flag)
     """Skip what did not come in time, rather than wait for it for ever."""
     send_drop_delay: float = _option(
-        0.0, "snddropdelay", _ANY, _between(-0.001, _LONGEST_DELAY, "seconds"), milliseconds=True
+        _preset(0.0, -0.001), "snddropdelay", _ANY, _between(-0.001, _LONGEST_DELAY, "seconds"), milliseconds=True
     )
     """How long past the peer's latency the sender keeps packets; below 0 it never drops."""
-    tsbpd: bool = _option(True, "tsbpdmode", _PRE, _flag)
+    tsbpd: bool = _option(_preset(True, False), "tsbpdmode", _PRE, _flag)
     """Deliver by timestamp, with the rhythm that the sender had; live mode wants it on."""
     nak_report: bool = _option(True, "nakreport", _PRE, _flag)
     """Repeat loss reports until the gap is filled."""
@@ -180,7 +195,9 @@ class SrtOptions:
         5.0, "peeridletimeo", _PRE, _between(0, 3600, "seconds"), milliseconds=True
     )
     """How long a peer may be silent."""
-    linger: float | None = attrs.field(default=None, metadata={"libsrt": "linger", "binding": _ANY})
+    linger: float | None = attrs.field(
+        default=_preset(None, 180.0), metadata={"libsrt": "linger", "binding": _ANY}
+    )
     """How long closing waits for what was sent to arrive.
 
     None waits as long as a repeat can still help and until the peer has played it, which libsrt needs, since
@@ -209,9 +226,14 @@ class SrtOptions:
     )
     """While data flows the socket is read this often rather than packet by packet; 0 reads at once."""
 
-    congestion: str = _option("live", "congestion", _PRE, _one_of("live", "file"))
-    transmission_type: str = _option("live", "transtype", _PRE, _one_of("live", "file"))
-    message_api: bool = _option(True, "messageapi", _PRE, _flag)
+    congestion: str = _option(_preset("live", "file"), "congestion", _PRE, _one_of("live", "file"))
+    """What paces us, as both sides call it; ``controller`` says what really does."""
+    controller: ControllerFactory | None = attrs.field(
+        default=None, repr=False, eq=False, metadata={"binding": _PRE}
+    )
+    """Makes the congestion controller; None takes the one that ``congestion`` names. The peer never knows."""
+    message_api: bool = _option(_preset(True, False), "messageapi", _PRE, _flag)
+    """Keep the boundaries of messages; without it a connection is a stream of bytes. Both sides must agree."""
     packet_filter: str = _option("", "packetfilter", _PRE, _bytes_up_to(LONGEST_FILTER))
     """Parities against loss, in libsrt's words: ``fec,cols:10,rows:5,layout:staircase,arq:onreq``."""
     group_connect: bool = _option(False, "groupconnect", _PRE, _flag)
@@ -221,10 +243,9 @@ class SrtOptions:
             _between(0, _LONGEST_DELAY, "seconds")(self, attrs.fields(SrtOptions).latency, self.latency)
             object.__setattr__(self, "receive_latency", self.latency)
             object.__setattr__(self, "peer_latency", self.latency)
-        if self.congestion != "live" or self.transmission_type != "live" or not self.message_api:
-            raise UnsupportedOperation("only live mode is spoken here, not file transfer")
         if self.packet_filter:
             self._check_filter()
+        self._check_mode()
         if self.group_connect:
             raise UnsupportedOperation("groups are not spoken here yet")
         if self.linger is not None:
@@ -238,6 +259,21 @@ class SrtOptions:
                 f"key_preannounce is {self.key_preannounce}; it must be at most half of key_refresh_rate"
                 f" ({self.refresh_after}) less one"
             )
+
+    def _check_mode(self) -> None:
+        if self.congestion == "live":
+            if not self.message_api:
+                raise InvalidOption(
+                    "congestion 'live' keeps packets apart, so message_api cannot be off",
+                    hint="for a stream of bytes set transmission_type='file'",
+                )
+            return
+        for name in ("tsbpd", "too_late_drop", "packet_filter"):
+            if getattr(self, name):
+                raise InvalidOption(
+                    f"{name} is {getattr(self, name)!r}, which needs a clock, and congestion 'file' has none",
+                    hint="set transmission_type='file', and leave it to choose the rest",
+                )
 
     def _check_filter(self) -> None:
         try:
@@ -322,6 +358,7 @@ class SrtKnobs(TypedDict, total=False):
     max_connections: int
     read_tick: float
     congestion: str
+    controller: ControllerFactory | None
     transmission_type: str
     message_api: bool
     packet_filter: str
@@ -336,7 +373,18 @@ def with_knobs(base: SrtOptions | None, knobs: Mapping[str, object]) -> SrtOptio
     if "latency" not in changes and ("receive_latency" in changes or "peer_latency" in changes):
         # A new one-way latency must not be undone by the old one for both ways.
         changes["latency"] = None
-    return attrs.evolve(base or SrtOptions(), **cast("dict[str, Any]", changes))
+    base = base or SrtOptions()
+    kind = changes.get("transmission_type", base.transmission_type)
+    if kind != base.transmission_type:
+        # Another preset: what was left at the defaults of the old one gets those of the new.
+        preset = SrtOptions(transmission_type=base.transmission_type)
+        kept = {
+            field.name: getattr(base, field.name)
+            for field in attrs.fields(SrtOptions)
+            if getattr(base, field.name) != getattr(preset, field.name)
+        }
+        return SrtOptions(**cast("dict[str, Any]", {**kept, **changes}))
+    return attrs.evolve(base, **cast("dict[str, Any]", changes))
 
 
 def binding_of(name: str) -> Binding:

@@ -91,6 +91,9 @@ class SrtStatistics:
     max_bandwidth: int = _gauge(0)
     """The limit in force, bytes per second."""
     flow_window: int = _gauge(0)
+    """Packets that the peer has room for."""
+    congestion_window: int = _gauge(0)
+    """Packets that the congestion controller wants in flight at most."""
     flight_size: int = _gauge(0)
     mss: int = _gauge(1500)
     send_buffer_packets: int = _gauge(0)
@@ -130,7 +133,7 @@ class SrtStatistics:
         return {
             "msTimeStamp": round(self.elapsed * 1e3),
             "pktFlowWindow": self.flow_window,
-            "pktCongestionWindow": self.flow_window,
+            "pktCongestionWindow": self.congestion_window,
             "pktFlightSize": self.flight_size,
             "msRTT": self.round_trip * 1e3,
             "mbpsBandwidth": self.link_capacity * self.mss * 8 / 1e6,

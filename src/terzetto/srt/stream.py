@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub
 from terzetto.driver.session import Session
-from terzetto.errors import CallerError, PeerError, PeerTimedOut
+from terzetto.errors import CallerError, PeerError, PeerTimedOut, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import Micros, micros, seconds
 from terzetto.srt.core.connection import Connection, Signal, State
+from terzetto.srt.core.messages import Message
 from terzetto.srt.core.multiplexer import Multiplexer, Notice
 from terzetto.srt.events import SrtEvent
 from terzetto.srt.log import log_event
@@ -24,7 +25,9 @@ from terzetto.srt.wire.key_material import CipherKind, KmState
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 from terzetto.srt.wire.stream_id import StreamName, parse_stream_id
 
-__all__ = ["SrtPacket", "SrtStream"]
+__all__ = ["SrtMessage", "SrtPacket", "SrtStream"]
+
+T = TypeVar("T")
 
 # Enough to empty a full tick of a fast stream at a time, and a bound on what one read returns.
 _READ_PACKETS: Final = 1024
@@ -42,11 +45,27 @@ class SrtPacket(NamedTuple):
     """Packets that were given up between the one before and this one."""
 
 
-class SrtStream(trio.abc.Stream):
-    """Sends and receives live media with one peer.
+class SrtMessage(NamedTuple):
+    """One message, whole, and what is known of it."""
 
-    Bytes given to `send_all` are cut into payloads; `send_packet` keeps a payload as it is. What arrives is
+    payload: Buffer
+    number: int | None
+    """The 26-bit number on the wire; None in live mode, where nobody counts messages apart from packets."""
+    in_order: bool
+    """Whether its sender asked for it to wait for the messages before it."""
+    sequence: int
+    """The 31-bit number of its first packet."""
+    source_time: float
+    """When it was sent, on trio's clock here, as far as the handshake tells."""
+
+
+class SrtStream(trio.abc.Stream):
+    """Sends and receives with one peer: live media, messages, or a stream of bytes.
+
+    Bytes given to `send_all` are cut into payloads; `send_packet` keeps a payload as it is. Live media is
     delivered in order at its time: `receive_some` joins what is due, `receive_packet` keeps payloads apart.
+    With ``transmission_type="file"`` everything is delivered, in order and as soon as it comes; with
+    ``message_api=True`` besides, `send_message` and `receive_message` keep messages of any length apart.
     """
 
     def __init__(
@@ -71,9 +90,11 @@ class SrtStream(trio.abc.Stream):
         self._is_receiving = False
         self._rest: Buffer = b""
         self._waiting: list[SrtPacket] = []
+        self._messages: list[Message] = []
         self._next_position = connection.agreement.initial_sequence
         agreement = connection.agreement
         self._payload_size = agreement.payload_limit
+        self._has_long_messages = agreement.has_long_messages
 
     @property
     def socket_id(self) -> int:
@@ -176,14 +197,15 @@ class SrtStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             sent = 0
             while True:
-                self._check_open()
+                self._check_open_to_send()
                 now = current_micros()
                 left = payloads[sent:] if sent else payloads
+                # Made before we look: whatever happens from here on is meant for this wait.
+                self._writable = trio.Event()
                 sent += self._connection.send(left, origin=self._origin(source_time, now), now=now)
                 self._settle(now)
                 if sent >= len(payloads):
                     break
-                self._writable = trio.Event()
                 await self._writable.wait()
             await self._session.wait_writable()
         finally:
@@ -200,6 +222,73 @@ class SrtStream(trio.abc.Stream):
             raise trio.WouldBlock
         self._connection.send(payloads, now=now)
         self._settle(now)
+
+    async def send_message(
+        self,
+        message: Buffer,
+        *,
+        time_to_live: float | None = None,
+        in_order: bool = True,
+        source_time: float | None = None,
+    ) -> None:
+        """Send one message; the peer gets it whole or not at all.
+
+        A message may be as long as the send buffer where the connection keeps messages
+        (``transmission_type="file"`` and ``message_api=True``); in live mode it is one packet. With
+        *time_to_live* (seconds) it is given up when that is over and it has not arrived. One that need not be
+        *in_order* may overtake earlier ones that wait for repairs.
+        """
+        if not self._has_long_messages:
+            if self._connection.agreement.is_stream:
+                raise UnsupportedOperation(
+                    "a stream of bytes has no messages", hint="set message_api=True on both sides"
+                )
+            if time_to_live is not None or not in_order:
+                raise UnsupportedOperation(
+                    "live messages go by the clock alone",
+                    hint="time_to_live and in_order=False are for transmission_type='file'",
+                )
+            await self.send_packets([message], source_time=source_time)
+            return
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._check_message(message, time_to_live)
+        expires = None if time_to_live is None else micros(time_to_live)
+        self._is_sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            handed_in = current_micros()
+            while True:
+                self._check_open_to_send()
+                now = current_micros()
+                # The time that a message waits for room is part of its life.
+                left = None if expires is None else max(0, expires - (now - handed_in))
+                self._writable = trio.Event()
+                taken = self._connection.send_message(
+                    message,
+                    in_order=in_order,
+                    time_to_live=left,
+                    origin=self._origin(source_time, now),
+                    now=now,
+                )
+                self._settle(now)
+                if taken:
+                    break
+                await self._writable.wait()
+            await self._session.wait_writable()
+        finally:
+            self._is_sending = False
+
+    async def wait_delivered(self) -> None:
+        """Wait until the peer has acknowledged everything that was sent, or it was given up."""
+        await trio.lowlevel.checkpoint()
+        while not self._connection.sender.is_drained:
+            self._check_open_to_send()
+            self._writable = trio.Event()
+            self._connection.wait_for_delivery()
+            await self._writable.wait()
+        if self._connection.state is State.BROKEN:
+            self._raise_if_broken()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the send buffer has room."""
@@ -244,32 +333,77 @@ class SrtStream(trio.abc.Stream):
             raise trio.EndOfChannel
         return packets
 
+    async def receive_message(self) -> SrtMessage:
+        """The next whole message; `trio.EndOfChannel` when the peer has closed."""
+        if self._connection.agreement.is_stream:
+            raise UnsupportedOperation(
+                "a stream of bytes has no messages", hint="set message_api=True on both sides"
+            )
+        if not self._has_long_messages:
+            packet = await self.receive_packet()
+            return SrtMessage(packet.payload, None, True, packet.sequence, packet.source_time)
+        if not self._messages:
+            messages = await self._wait_for(self._take_messages)
+            if not messages:
+                raise trio.EndOfChannel
+            self._messages = messages[::-1]
+        else:
+            await trio.lowlevel.checkpoint()
+        message = self._messages.pop()
+        source_time = seconds(message.play_at)
+        return SrtMessage(
+            message.payload,
+            message.number,
+            message.in_order,
+            message.position & SEQUENCE_MASK,
+            source_time,
+        )
+
+    def _take_messages(self, now: Micros) -> list[Message]:
+        return self._connection.take_messages(now=now, limit=_READ_PACKETS)
+
+    def _take_packets(self, now: Micros) -> list[SrtPacket]:
+        if self._has_long_messages:
+            whole = self._take_messages(now)
+            return [
+                SrtPacket(m.payload, m.position & SEQUENCE_MASK, seconds(m.play_at), 0) for m in whole
+            ]
+        return self._describe(self._connection.take(now=now, limit=_READ_PACKETS))
+
     async def _receive(self) -> list[SrtPacket]:
+        if self._waiting and not self._is_receiving:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            packets, self._waiting = self._waiting[::-1], []
+            return packets
+        return await self._wait_for(self._take_packets)
+
+    async def _wait_for(self, take: Callable[[Micros], list[T]]) -> list[T]:
         if self._is_receiving:
             raise trio.BusyResourceError("another task is receiving from this stream")
         self._is_receiving = True
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            if self._waiting:
-                packets, self._waiting = self._waiting[::-1], []
-                return packets
             while True:
                 if self._is_closed:
                     raise trio.ClosedResourceError
                 now = current_micros()
-                taken = self._connection.take(now=now, limit=_READ_PACKETS)
+                self._readable = trio.Event()
+                taken = take(now)
                 self._settle(now)
                 if taken:
-                    return self._describe(taken, now)
+                    return taken
                 if self._ended.is_set():
                     self._raise_if_broken()
+                    if self._connection.receiver.was_cut_short:
+                        raise PeerError(
+                            f"{self.peer_address} closed the connection before everything had arrived"
+                        )
                     return []
-                self._readable = trio.Event()
                 await self._readable.wait()
         finally:
             self._is_receiving = False
 
-    def _describe(self, taken: list[tuple[Micros, int, int, Buffer]], now: Micros) -> list[SrtPacket]:
+    def _describe(self, taken: list[tuple[Micros, int, int, Buffer]]) -> list[SrtPacket]:
         expected = self._next_position
         clock = self._connection.receiver.clock
         delay = clock.delay + clock.drift
@@ -358,6 +492,26 @@ class SrtStream(trio.abc.Stream):
                     f"a payload has {len(payload)} bytes; this connection takes {self._payload_size} at most",
                     hint="use send_all, or set payload_size before connecting",
                 )
+
+    def _check_message(self, message: Buffer, time_to_live: float | None) -> None:
+        if not len(message):
+            raise CallerError("a message has no bytes, and SRT has no packet for nothing")
+        most = self._connection.sender.buffer.capacity * self._payload_size
+        if len(message) > most:
+            raise CallerError(
+                f"a message has {len(message)} bytes; the send buffer holds {most}",
+                hint="set a larger send_buffer, and receive_buffer on the other side",
+            )
+        if time_to_live is not None and time_to_live < 0:
+            raise ValueError("time_to_live must not be negative")
+
+    def _check_open_to_send(self) -> None:
+        self._check_open()
+        if self._connection.peer_error:
+            raise PeerError(
+                f"{self.peer_address} cannot use what we send (its error {self._connection.peer_error})",
+                hint="4000 means that it cannot write its file",
+            )
 
     def _check_open(self) -> None:
         if self._is_closed:

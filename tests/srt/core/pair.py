@@ -11,6 +11,7 @@ from typing import Any
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.srt.core.connection import Connection, Signal
 from terzetto.srt.core.listener import ConnectionRequest
+from terzetto.srt.core.messages import Message
 from terzetto.srt.core.multiplexer import Multiplexer, Notice
 from terzetto.srt.core.negotiation import RefusedError
 from terzetto.srt.options import SrtOptions
@@ -70,6 +71,7 @@ class Pair:
         self.connections: dict[Address, Connection] = {}
         self.refused: RefusedError | None = None
         self.delivered: dict[Address, list[tuple[int, bytes]]] = {CALLER: [], LISTENER: []}
+        self.messages: dict[Address, list[Message]] = {CALLER: [], LISTENER: []}
         self.lateness: list[int] = []
         self.wire: list[tuple[int, Address, bytes]] = []
         self._decide = decide
@@ -193,6 +195,11 @@ class Pair:
     def _read(self, side: Address) -> None:
         connection = self.connections[side]
         now = self.clock(side)
+        if connection.agreement.has_long_messages:
+            while messages := connection.take_messages(now=now, limit=64):
+                self.messages[side] += messages
+            self.touch(side)
+            return
         while taken := connection.take(now=now, limit=64):
             for play_at, position, _, payload in taken:
                 assert play_at <= now

@@ -1,6 +1,6 @@
 import pytest
 
-from terzetto.srt.core.pacing import UNLIMITED_BANDWIDTH, InputRate, Pacer, RetransmitAllowance
+from terzetto.srt.core.pacing import UNLIMITED_BANDWIDTH, InputRate, LiveController, Pacer, RetransmitAllowance
 from terzetto.srt.core.send_buffer import SendBuffer
 from terzetto.srt.options import SrtOptions
 
@@ -17,18 +17,18 @@ SECOND = 1_000_000
     ],
 )
 def test_the_limit_follows_from_the_options_as_in_libsrt(options: SrtOptions, bandwidth: int) -> None:
-    pacer = Pacer(options, payload_limit=1316)
-    assert pacer.bandwidth == bandwidth
-    assert pacer.period == pytest.approx(1360 * SECOND / bandwidth)
+    controller = LiveController(options, payload_limit=1316)
+    assert controller.bandwidth == bandwidth
+    assert controller.period == pytest.approx(1360 * SECOND / bandwidth)
 
 
 def test_a_measured_input_sets_the_limit_and_the_minimum_holds_it_up() -> None:
-    pacer = Pacer(SrtOptions(max_bandwidth=0, overhead=25), payload_limit=1316)
+    controller = LiveController(SrtOptions(max_bandwidth=0, overhead=25), payload_limit=1316)
     for moment in range(0, SECOND, 10_000):
-        pacer.took_in(10, 13_160, now=moment)
-    assert pacer.bandwidth == pytest.approx(1_360_000 * 1.25, rel=0.03)
-    pacer.configure(SrtOptions(max_bandwidth=0, min_input_bandwidth=10_000_000))
-    assert pacer.bandwidth == 12_500_000
+        controller.on_input(10, 13_160, now=moment)
+    assert controller.bandwidth == pytest.approx(1_360_000 * 1.25, rel=0.03)
+    controller.configure(SrtOptions(max_bandwidth=0, min_input_bandwidth=10_000_000))
+    assert controller.bandwidth == 12_500_000
 
 
 def test_the_first_input_sample_comes_early() -> None:
@@ -41,7 +41,7 @@ def test_the_first_input_sample_comes_early() -> None:
 
 
 def test_over_time_as_much_leaves_as_the_limit_allows_and_a_pause_saves_nothing_up() -> None:
-    pacer = Pacer(SrtOptions(max_bandwidth=1_360_000), payload_limit=1316)
+    pacer = Pacer(LiveController(SrtOptions(max_bandwidth=1_360_000), payload_limit=1316))
     sent, now = 0, 10 * SECOND
     while now < 11 * SECOND:
         allowed = pacer.allowance(now=now)

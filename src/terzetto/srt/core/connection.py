@@ -10,6 +10,7 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros, seconds
 from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.messages import Message
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.receiver import Receiver
 from terzetto.srt.core.round_trip import RoundTrip
@@ -81,6 +82,8 @@ class Connection:
         self.happenings: list[SrtEvent | Signal] = []
         self.reason = ""
         """Why the connection broke."""
+        self.peer_error = 0
+        """The peer cannot use what we send, and this is its reason; 0 where it has not complained."""
         self.established_at = now
         self._keys = agreement.keys
         self._last_heard_at = now
@@ -89,6 +92,8 @@ class Connection:
         self._last_ackack = -1
         self._is_readable_told = False
         self._is_blocked = False
+        self._is_awaited = False
+        self._room_wanted = 0
         self._close_by: Micros | None = None
         self._last_origin: Micros | None = None
         self._has_ended = False
@@ -152,7 +157,7 @@ class Connection:
             if due is None or soonest < due:
                 due = soonest
         if not self._is_readable_told:
-            playout = self.receiver.buffer.next_due()
+            playout = self.receiver.next_due()
             if playout is not None and (due is None or playout < due):
                 due = playout
         return due
@@ -167,23 +172,60 @@ class Connection:
         taken = self.sender.send(payloads, origin=now if origin is None else origin, now=now)
         self._is_blocked = taken < len(payloads)
         if taken:
-            self._last_origin = now
-            sending = self._keys.sending
-            if sending is not None:
-                buffer = self.sender.buffer
-                if sending.count(taken, oldest=buffer.base, end=buffer.end):
-                    self.happenings.append(KeyRotated(sending=True))
-            self._announce_key(now)
+            self._took_in(taken, now)
         self._finish(now)
         return taken
+
+    def _took_in(self, packets: int, now: Micros) -> None:
+        self._last_origin = now
+        sending = self._keys.sending
+        if sending is not None:
+            buffer = self.sender.buffer
+            if sending.count(packets, oldest=buffer.base, end=buffer.end):
+                self.happenings.append(KeyRotated(sending=True))
+        self._announce_key(now)
+
+    def send_message(
+        self, message: Buffer, *, in_order: bool, time_to_live: Micros | None, origin: Micros, now: Micros
+    ) -> bool:
+        """Send one message of any length; False when there is no room for all of it yet."""
+        if self._keys.sending is None and self.options.passphrase:
+            self.counters.dropped_by_sender += 1
+            return True
+        before = self.sender.buffer.end
+        expires_at = None if time_to_live is None else now + time_to_live
+        taken = self.sender.send_message(
+            message, in_order=in_order, expires_at=expires_at, origin=origin, now=now
+        )
+        self._is_blocked = not taken
+        # There must be room for all of it, so a bit of room is no reason to wake whoever waits.
+        self._room_wanted = 0 if taken else self.sender.packets_of(message)
+        if taken:
+            self._took_in(self.sender.buffer.end - before, now)
+        self._finish(now)
+        return taken
+
+    def report_error(self, code: int, *, now: Micros) -> None:
+        """Tell the peer that what it sends is of no use to us."""
+        if self.state in (State.CONNECTED, State.CLOSING):
+            self._control(ControlType.PEERERROR, now=now, information=code)
 
     def take(self, *, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
         """Up to *limit* packets that are due; see `Receiver.take`. Empty: wait for `Signal.READABLE`."""
         taken = self.receiver.take(now, limit)
-        due = self.receiver.buffer.next_due()
+        self._note_reading(now)
+        return taken
+
+    def take_messages(self, *, now: Micros, limit: int) -> list[Message]:
+        """The same where messages may be longer than a packet."""
+        taken = self.receiver.take_messages(now, limit)
+        self._note_reading(now)
+        return taken
+
+    def _note_reading(self, now: Micros) -> None:
+        due = self.receiver.next_due()
         self._is_readable_told = due is not None and due <= now
         self._finish(now)
-        return taken
 
     def has_room_for(self, count: int, *, now: Micros) -> bool:
         """Whether *count* packets would all be taken in now."""
@@ -194,6 +236,10 @@ class Connection:
         """Whether there is room to send; where there is none, `Signal.WRITABLE` will tell."""
         self._is_blocked = self.sender.buffer.room <= 0
         return not self._is_blocked
+
+    def wait_for_delivery(self) -> None:
+        """`Signal.WRITABLE` will tell when everything was acknowledged."""
+        self._is_awaited = True
 
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
@@ -289,7 +335,10 @@ class Connection:
             self._no_more_arrives()
         elif kind == ControlType.EXTENSION:
             self._handle_extension(header.subtype, bytes(body), now)
-        elif kind not in (ControlType.CONGESTION_WARNING, ControlType.PEERERROR, ControlType.HANDSHAKE):
+        elif kind == ControlType.PEERERROR:
+            self.peer_error = header.information
+            self._unblock()
+        elif kind not in (ControlType.CONGESTION_WARNING, ControlType.HANDSHAKE):
             self.counters.count_malformed("control packet of an unknown type")
 
     def _handle_ack(self, number: int, ack: Acknowledgement, now: Micros) -> None:
@@ -313,8 +362,11 @@ class Connection:
         if not is_sound:
             self.counters.count_malformed("loss report of what was never sent")
         for request in gone:
-            self.counters.drop_requests_sent += 1
-            self._control(ControlType.DROPREQ, now=now, body=request.encode())
+            self._send_drop_request(request, 0, now)
+
+    def _send_drop_request(self, request: DropRequest, message: int, now: Micros) -> None:
+        self.counters.drop_requests_sent += 1
+        self._control(ControlType.DROPREQ, now=now, information=message, body=request.encode())
 
     def _handle_extension(self, subtype: int, body: bytes, now: Micros) -> None:
         if subtype == ExtensionSubtype.KMREQ:
@@ -407,7 +459,7 @@ class Connection:
             if skipped:
                 self.happenings.append(PacketsSkipped(skipped))
         if not self._is_readable_told:
-            due = receiver.buffer.next_due()
+            due = receiver.next_due()
             if due is not None and due <= now:
                 self._is_readable_told = True
                 self.happenings.append(Signal.READABLE)
@@ -416,7 +468,13 @@ class Connection:
             self.transmits += sender.outgoing
             sender.outgoing = []
             self._last_sent_at = now
+        for request, message in sender.take_refusals():
+            self._send_drop_request(request, message, now)
         if self._is_blocked and sender.buffer.room > sender.buffer.capacity // 8:
+            if sender.buffer.room >= self._room_wanted:
+                self._unblock()
+        if self._is_awaited and sender.is_drained:
+            self._is_awaited = False
             self._unblock()
         if self._close_by is not None and self.state is State.CLOSING and now >= self._closing_time():
             self._control(ControlType.SHUTDOWN, now=now)

@@ -86,6 +86,16 @@ class Agreement:
         return min(room, self.options.payload_size or room)
 
     @property
+    def is_stream(self) -> bool:
+        """Whether payloads are pieces of one stream of bytes."""
+        return not self.options.message_api
+
+    @property
+    def has_long_messages(self) -> bool:
+        """Whether a message may be longer than a packet, or wait for nobody."""
+        return self.options.message_api and self.options.congestion == "file"
+
+    @property
     def protected_size(self) -> int:
         """What the packet filter pads its parities to: the most that a packet carries, once encrypted."""
         return self.payload_limit + overhead_of(self.keys.kind)
@@ -123,20 +133,34 @@ def own_capability(options: SrtOptions) -> Capability:
     return flags
 
 
+def _congestion_block(options: SrtOptions) -> bytes:
+    """The name of the congestion controller, where it has to be said."""
+    return b"" if options.congestion == "live" else options.congestion.encode()
+
+
+def _check_congestion(named: bytes, options: SrtOptions) -> None:
+    if (named or b"live") != options.congestion.encode():
+        raise RefusedError(RejectionReason.CONGESTION, "one side is live and the other transfers files")
+
+
 def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int) -> Extensions:
     """The blocks of an initiator's conclusion."""
     material = b""
     if options.passphrase:
         kind = CipherKind.AES_GCM if options.crypto_mode == "gcm" else CipherKind.AES_CTR
         material = keys.offer or keys.make_offer(kind, chosen_key_size(options, advertised))
+    flags = own_capability(options)
+    if not options.message_api:
+        flags |= Capability.STREAM
     return Extensions(
         capabilities=Capabilities(
             ANNOUNCED_VERSION,
-            own_capability(options),
+            flags,
             micros(options.receive_latency) // MICROS_PER_MILLI,
             micros(options.peer_latency) // MICROS_PER_MILLI,
         ),
         stream_id=options.stream_id.encode(),
+        congestion=_congestion_block(options),
         packet_filter=options.packet_filter.encode(),
         key_material=material,
     )
@@ -177,10 +201,11 @@ def agree_as_responder(
 ) -> tuple[Agreement, Extensions]:
     """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`."""
     theirs = _check_peer(offered.capabilities, options)
-    if theirs.flags & Capability.STREAM:
-        raise RefusedError(RejectionReason.MESSAGEAPI, "the caller sends a stream of bytes, we take messages")
-    if offered.congestion not in (b"", b"live"):
-        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
+    _check_congestion(offered.congestion, options)
+    if bool(theirs.flags & Capability.STREAM) is options.message_api:
+        raise RefusedError(
+            RejectionReason.MESSAGEAPI, "one side sends a stream of bytes and the other messages"
+        )
     if offered.group is not None:
         raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
     packet_filter = _agree_filter(offered.packet_filter, theirs, options)
@@ -219,6 +244,7 @@ def agree_as_responder(
     response = attrs.evolve(
         answer,
         capabilities=Capabilities(ANNOUNCED_VERSION, flags, receive_ms, peer_ms),
+        congestion=_congestion_block(options),
         packet_filter=b"" if packet_filter is None else str(packet_filter).encode(),
     )
     return agreement, response
@@ -275,8 +301,7 @@ def agree_as_initiator(
     theirs = _check_peer(answered.capabilities, options)
     if response.initial_sequence != initial_sequence:
         raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
-    if answered.congestion not in (b"", b"live"):
-        raise RefusedError(RejectionReason.CONGESTION, "the congestion controllers differ")
+    _check_congestion(answered.congestion, options)
     packet_filter = _conclude_filter(answered.packet_filter, options)
     _check_keys(keys.conclude(answered.key_material, answered.key_status), options)
     if keys.kind is CipherKind.AES_GCM and theirs.version < _SOUND_GCM:

@@ -1,13 +1,14 @@
-"""How fast packets may leave: the pace of all of them, the measured input, and the allowance for repeats."""
+"""How fast packets may leave: the pace of all of them, live media's controller, and the allowance for repeats."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.srt.congestion import AckNotice, CongestionController, LossNotice
 from terzetto.srt.options import PER_PACKET_OVERHEAD, SrtOptions
 
-__all__ = ["UNLIMITED_BANDWIDTH", "InputRate", "Pacer", "RetransmitAllowance"]
+__all__ = ["UNLIMITED_BANDWIDTH", "InputRate", "LiveController", "Pacer", "RetransmitAllowance"]
 
 UNLIMITED_BANDWIDTH: Final = 125_000_000
 """What libsrt takes "no limit" for: 1 Gbit/s in bytes per second."""
@@ -52,19 +53,27 @@ class InputRate:
         return True
 
 
-class Pacer:
-    """The live congestion controller: a rate limit from the options, and nothing that reacts to loss."""
+class LiveController(CongestionController):
+    """Live media has a rate of its own: there is a limit from the options, and nothing that reacts to loss."""
 
-    __slots__ = ("_average", "_next_at", "_options", "input", "period")
+    __slots__ = ("_average", "_options", "input", "period")
 
     def __init__(self, options: SrtOptions, *, payload_limit: int) -> None:
         self._options = options
         self._average = float(payload_limit)
-        self._next_at = 0.0
         self.input = InputRate()
         self.period = 0.0
         """Microseconds between packets."""
         self.configure(options)
+
+    def on_ack(self, ack: AckNotice) -> None:
+        """No news."""
+
+    def on_loss(self, loss: LossNotice) -> None:
+        """No news."""
+
+    def on_timeout(self, *, now: Micros) -> None:
+        """No news."""
 
     def configure(self, options: SrtOptions) -> None:
         """Take over changed bandwidth options."""
@@ -82,32 +91,46 @@ class Pacer:
         base = options.input_bandwidth or max(self.input.rate, options.min_input_bandwidth)
         return base * (100 + options.overhead) // 100
 
-    def took_in(self, packets: int, size: int, *, now: Micros) -> None:
+    def on_input(self, packets: int, size: int, *, now: Micros) -> None:
         """The application handed in a batch."""
         if self.input.sample(packets, size, now=now):
             self._compute()
 
+    def on_sent(self, packets: int, size: int, *, now: Micros) -> None:
+        """A batch left."""
+        share = min(1.0, packets / _AVERAGE_OVER)
+        self._average += (size / packets - self._average) * share
+        self._compute()
+
+    def _compute(self) -> None:
+        bandwidth = self.bandwidth or UNLIMITED_BANDWIDTH
+        self.period = MICROS_PER_SECOND * (self._average + PER_PACKET_OVERHEAD) / bandwidth
+
+
+class Pacer:
+    """Spreads packets by the pace that a controller sets."""
+
+    __slots__ = ("_controller", "_next_at")
+
+    def __init__(self, controller: CongestionController) -> None:
+        self._controller = controller
+        self._next_at = 0.0
+
     def allowance(self, *, now: Micros) -> int:
         """How many packets may leave now."""
         ahead = now + SLACK - max(self._next_at, now - SLACK)
-        return int(ahead / self.period) + 1 if ahead >= 0 else 0
+        return int(ahead / self._controller.period) + 1 if ahead >= 0 else 0
 
     def sent(self, packets: int, size: int, *, now: Micros) -> None:
         """*packets* with *size* bytes of payload left now."""
         # Time that was not used is lost but for one slack, so that a pause does not become a burst.
-        self._next_at = max(self._next_at, now - SLACK) + packets * self.period
-        share = min(1.0, packets / _AVERAGE_OVER)
-        self._average += (size / packets - self._average) * share
-        self._compute()
+        self._next_at = max(self._next_at, now - SLACK) + packets * self._controller.period
+        self._controller.on_sent(packets, size, now=now)
 
     @property
     def next_at(self) -> Micros:
         """When to send again after `allowance` was used up: a slack's worth, not packet by packet."""
         return int(self._next_at) + 1
-
-    def _compute(self) -> None:
-        bandwidth = self.bandwidth or UNLIMITED_BANDWIDTH
-        self.period = MICROS_PER_SECOND * (self._average + PER_PACKET_OVERHEAD) / bandwidth
 
 
 class RetransmitAllowance:

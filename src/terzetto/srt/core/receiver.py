@@ -10,6 +10,7 @@ from terzetto.primitives.time import Micros
 from terzetto.srt.core.acknowledging import AckKind, AckSchedule
 from terzetto.srt.core.counters import Counters
 from terzetto.srt.core.filter_losses import FilterLosses
+from terzetto.srt.core.messages import Assembler, Message
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.packet_filter import FilterReceiver
 from terzetto.srt.core.playout_clock import PlayoutClock
@@ -27,6 +28,7 @@ from terzetto.srt.wire.data import (
     KEY_SHIFT,
     MESSAGE_NUMBER_MASK,
     RETRANSMITTED_FLAG,
+    SOLO_FLAGS,
 )
 from terzetto.srt.wire.drop_request import DropRequest
 from terzetto.srt.wire.nak import encode_losses
@@ -37,9 +39,11 @@ __all__ = ["Receiver"]
 _CONTROL: Final = 0x8000_0000
 _NAK_FLOOR: Final = 20_000
 
-# The top six bits of a solo packet that is neither repeated nor asks for order; the key's slot is or-ed in.
-_SOLO: Final = 0b110000
-_PLAIN: Final = _SOLO
+# The quick path is for packets that are neither repeated nor ask for order. Live packets are solo as well; in a
+# stream of bytes the boundaries mean nothing, and long messages always take the careful path.
+_LIVE_MASK: Final = 0xFC00_0000
+_STREAM_MASK: Final = 0x1C00_0000
+_NEVER: Final = -1
 
 
 class Receiver:
@@ -84,6 +88,11 @@ class Receiver:
         self._repeats_reports = options.nak_report
         self._is_over = False
         self._largest_payload = agreement.mss - PER_PACKET_OVERHEAD
+        self.assembler = Assembler(self.buffer) if agreement.has_long_messages else None
+        self._quick_mask = _STREAM_MASK if agreement.is_stream else _LIVE_MASK
+        self._quick_kind = SOLO_FLAGS & self._quick_mask
+        self.was_cut_short = False
+        """The stream ended and something before its end never came."""
 
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
@@ -117,8 +126,10 @@ class Receiver:
         has_playout = self._agreement.has_playout
         clock = self.clock
         receiving = self._keys.receiving
-        plain = -1 if self._keys.is_secured else _PLAIN
-        under_key = -1 if receiving is None else _SOLO | receiving.active << 1
+        mask = self._quick_mask
+        quick_kind = _NEVER if self.assembler is not None else self._quick_kind
+        plain = _NEVER if self._keys.is_secured else quick_kind
+        under_key = _NEVER if receiving is None else quick_kind | receiving.active << KEY_SHIFT
         cipher = None if receiving is None else receiving.cipher
         due_after = now + clock.delay + clock.drift
         reference = now - clock.base + 0x8000_0000
@@ -135,7 +146,7 @@ class Receiver:
             sequence, flags, timestamp, destination = unpack(packet)
             if sequence >= _CONTROL or destination != own_id:
                 break
-            kind = flags >> 26
+            kind = flags & mask
             if in_line and room > 0 and sequence == frontier & SEQUENCE_MASK:
                 payload: Buffer | None = None
                 if kind == plain:
@@ -164,7 +175,7 @@ class Receiver:
             in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
             room = buffer.limit - frontier
             if receiving is not None:
-                under_key = _SOLO | receiving.active << 1
+                under_key = quick_kind | receiving.active << KEY_SHIFT
                 cipher = receiving.cipher
         else:
             index = len(packets)
@@ -230,6 +241,8 @@ class Receiver:
         payload = self._open(packet, sequence, flags, position)
         self._note_order(position, bool(flags & RETRANSMITTED_FLAG))
         buffer.insert_ahead(Entry(play_at, position, timestamp, payload))
+        if self.assembler is not None and payload is not None:
+            self.assembler.arrived(position, flags)
         if position == buffer.frontier:
             self._advance(position)
 
@@ -330,8 +343,13 @@ class Receiver:
 
     def end_repairs(self) -> None:
         """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
-        self._drops_late = True
         self._is_over = True
+        if not self._agreement.is_stream:
+            self._drops_late = True
+        elif self.buffer.ahead:
+            # What stands behind a hole in a stream of bytes is of no use to anybody.
+            self.buffer.ahead.clear()
+            self.was_cut_short = True
 
     def _gap(self) -> tuple[int, Micros] | None:
         """What stands behind the first gap, and when it is due."""
@@ -347,6 +365,20 @@ class Receiver:
                 return None
             position = end + 1
         return position, ahead[position].play_at
+
+    def next_due(self) -> Micros | None:
+        """When the first thing to be read is due; None when nothing is there, or not yet whole."""
+        if self.assembler is not None:
+            return 0 if self.assembler.is_ready else None
+        return self.buffer.next_due()
+
+    def take_messages(self, now: Micros, limit: int) -> list[Message]:
+        """Up to *limit* whole messages."""
+        assert self.assembler is not None
+        taken = self.assembler.take(limit)
+        if taken:
+            self.acks.reopened(now=now)
+        return taken
 
     def take(self, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
         """Up to *limit* packets that are due: due time, position, timestamp, payload."""
@@ -381,7 +413,8 @@ class Receiver:
         return encode_losses(given_up, most_words=self._most_words) if given_up else None
 
     def _report_interval(self) -> Micros:
-        return max(self._round_trip.patience // 2, _NAK_FLOOR)
+        patience = self._round_trip.patience
+        return max(patience // 2 if self._agreement.has_playout else patience, _NAK_FLOOR)
 
     def acknowledge(self, *, now: Micros) -> tuple[int, Acknowledgement] | None:
         """The acknowledgement timer fired: number and content of what to send, if anything."""
@@ -422,4 +455,6 @@ class Receiver:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be delivered."""
+        if self.assembler is not None:
+            return not self.assembler.is_ready
         return not self.buffer.line and not self.buffer.ahead

@@ -7,16 +7,27 @@ from typing import Final
 
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
+from terzetto.srt.congestion import AckNotice, CongestionController, LossNotice, PathLimits
 from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.expiry import Expiries
+from terzetto.srt.core.file_congestion import FileController
 from terzetto.srt.core.negotiation import Agreement
-from terzetto.srt.core.pacing import Pacer, RetransmitAllowance
+from terzetto.srt.core.pacing import LiveController, Pacer, RetransmitAllowance
 from terzetto.srt.core.packet_filter import FilterSender
 from terzetto.srt.core.range_list import RangeList
 from terzetto.srt.core.round_trip import RoundTrip
 from terzetto.srt.core.send_buffer import SendBuffer
 from terzetto.srt.options import PER_PACKET_OVERHEAD, SrtOptions
 from terzetto.srt.wire.ack import Acknowledgement
-from terzetto.srt.wire.data import DATA_HEADER, HEADER_SIZE, KEY_SHIFT, SOLO_FLAGS
+from terzetto.srt.wire.data import (
+    BOUNDARY_FIRST,
+    BOUNDARY_LAST,
+    DATA_HEADER,
+    HEADER_SIZE,
+    IN_ORDER_FLAG,
+    KEY_SHIFT,
+    SOLO_FLAGS,
+)
 from terzetto.srt.wire.drop_request import DropRequest
 from terzetto.srt.wire.extensions import Capability
 from terzetto.srt.wire.numbers import MESSAGE_NUMBER_MAX, SEQUENCE_MASK, unwrap_sequence
@@ -34,13 +45,29 @@ _REPEAT_TICK: Final = 10_000
 _ALLOWANCE_TICK: Final = 5_000
 
 
+def make_controller(agreement: Agreement) -> CongestionController:
+    """What paces a connection: the application's own controller, or the one that both sides named."""
+    options = agreement.options
+    if options.controller is None and options.congestion == "live":
+        return LiveController(options, payload_limit=agreement.payload_limit)
+    limits = PathLimits(
+        mss=agreement.mss,
+        payload_limit=agreement.payload_limit,
+        largest_window=agreement.flow_window,
+        first_position=agreement.initial_sequence,
+        max_bandwidth=options.max_bandwidth,
+    )
+    return (options.controller or FileController)(limits)
+
+
 class Sender:
     """Takes payloads in, gives datagrams out (``outgoing``), and answers the peer's reports."""
 
     def __init__(self, agreement: Agreement, counters: Counters, round_trip: RoundTrip) -> None:
         options = agreement.options
         self.buffer = SendBuffer(first=agreement.initial_sequence, capacity=options.send_buffer_packets)
-        self.pacer = Pacer(options, payload_limit=agreement.payload_limit)
+        self.controller = make_controller(agreement)
+        self.pacer = Pacer(self.controller)
         self.outgoing: list[bytes] = []
         self.flow_window = agreement.flow_window
         self._agreement = agreement
@@ -57,6 +84,7 @@ class Sender:
                 destination=agreement.peer_id,
             )
         self._message = 1
+        self._expiries = Expiries()
         self._losses = RangeList()
         self._repeated: dict[int, Micros] = {}
         self._allowance = RetransmitAllowance(options.max_retransmit_bandwidth)
@@ -74,7 +102,10 @@ class Sender:
 
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
-        self.pacer.configure(options)
+        if isinstance(self.controller, LiveController):
+            self.controller.configure(options)
+        else:
+            self.controller.limit(options.max_bandwidth)
         self._allowance.rate = options.max_retransmit_bandwidth
         self._drop_after = None
         if self._originals_first and options.too_late_drop and options.send_drop_delay >= 0:
@@ -93,9 +124,29 @@ class Sender:
             self._busy_since = now
         size = sum(map(len, payloads))
         self.buffer.extend(self._build(payloads, origin), origin=origin)
-        self.pacer.took_in(len(payloads), size, now=now)
+        self.controller.on_input(len(payloads), size, now=now)
         self.pump(now)
         return len(payloads)
+
+    def send_message(
+        self, message: Buffer, *, in_order: bool, expires_at: Micros | None, origin: Micros, now: Micros
+    ) -> bool:
+        """Take in one message of any length; False when there is no room for all of it."""
+        size = self._agreement.payload_limit
+        pieces = [message[start : start + size] for start in range(0, len(message), size)]
+        buffer = self.buffer
+        if buffer.room < len(pieces):
+            return False
+        if self._busy_since is None:
+            self._busy_since = now
+        first = buffer.end
+        number = self._message
+        buffer.extend(self._build_message(pieces, origin, in_order=in_order), origin=origin)
+        if expires_at is not None:
+            self._expiries.add(first, buffer.end - 1, number, expires_at)
+        self.controller.on_input(len(pieces), len(message), now=now)
+        self.pump(now)
+        return True
 
     def _build(self, payloads: Sequence[Buffer], origin: Micros) -> list[bytes]:
         pack = DATA_HEADER.pack
@@ -121,6 +172,26 @@ class Sender:
                 position += 1
                 message = message + 1 if message < MESSAGE_NUMBER_MAX else 1
         self._message = message
+        return packets
+
+    def packets_of(self, message: Buffer) -> int:
+        """How many packets a message takes."""
+        return -(-len(message) // self._agreement.payload_limit)
+
+    def _build_message(self, pieces: Sequence[Buffer], origin: Micros, *, in_order: bool) -> list[bytes]:
+        stamp = (origin - self._agreement.started_at) & 0xFFFF_FFFF
+        sending = self._keys.sending
+        flags = self._message | (IN_ORDER_FLAG if in_order else 0)
+        if sending is not None:
+            flags |= sending.active << KEY_SHIFT
+        last = len(pieces) - 1
+        packets: list[bytes] = []
+        for index, piece in enumerate(pieces):
+            boundary = (BOUNDARY_FIRST if index == 0 else 0) | (BOUNDARY_LAST if index == last else 0)
+            sequence = (self.buffer.end + index) & SEQUENCE_MASK
+            header = DATA_HEADER.pack(sequence, flags | boundary << 30, stamp, self._peer_id)
+            packets.append(header + (piece if sending is None else sending.cipher.seal(sequence, header, piece)))
+        self._message = self._message + 1 if self._message < MESSAGE_NUMBER_MAX else 1
         return packets
 
     def drop_too_late(self, now: Micros) -> None:
@@ -160,7 +231,9 @@ class Sender:
 
     def _send_originals(self, most: int, now: Micros) -> int:
         buffer = self.buffer
-        most = min(most, self.flow_window - buffer.in_flight)
+        if self._expiries:
+            most = min(most, self._expiries.clear_way(buffer, most, now))
+        most = min(most, self._window - buffer.in_flight)
         if most <= 0:
             return 0
         first = buffer.unsent
@@ -204,6 +277,9 @@ class Sender:
             losses.remove(position)
             if position < self.buffer.base:
                 continue
+            if self._expiries and self._expiries.is_expired(position, now):
+                losses.remove_range(*self._expiries.refuse(position))
+                continue
             if self._spares_repeats and self._repeated.get(position, -1) >= spare_after:
                 continue  # it may still be on its way; the peer asks again if it is not
             packet = self.buffer.repeat(position, flagged=self._marks_repeats)
@@ -230,14 +306,16 @@ class Sender:
         position = unwrap_sequence(ack.sequence, buffer.base)
         if position > buffer.unsent:
             return False
-        if position > buffer.base:
+        released = position - buffer.base
+        if released > 0:
             self._progress_at = now
             self._silent_rounds = 1
-            released = self._release(position)
+            self._release(position)
             if ack.available_buffer is None:
                 self.flow_window = max(0, self.flow_window - released)
         if ack.available_buffer is not None:
             self.flow_window = min(ack.available_buffer, self._agreement.flow_window)
+        self._tell_controller(ack, max(0, released), now)
         if not buffer.packets and self._busy_since is not None:
             self._counters.sending_micros += now - self._busy_since
             self._busy_since = None
@@ -248,6 +326,8 @@ class Sender:
         """The peer misses packets: what to tell it is gone, and whether the report made sense."""
         gone: list[DropRequest] = []
         buffer = self.buffer
+        count = 0
+        lowest = buffer.unsent
         for wire_first, wire_last in losses:
             first = unwrap_sequence(wire_first, buffer.base)
             last = first + ((wire_last - wire_first) & SEQUENCE_MASK)
@@ -257,10 +337,48 @@ class Sender:
                 gone.append(DropRequest(wire_first, min(last, buffer.base - 1) & SEQUENCE_MASK))
                 first = buffer.base
             if first <= last:
-                self._counters.lost_reported_by_peer += last - first + 1
+                count += last - first + 1
+                lowest = min(lowest, first)
                 self._losses.add(first, last)
+        if count:
+            self._counters.lost_reported_by_peer += count
+            self.controller.on_loss(
+                LossNotice(
+                    first=lowest,
+                    reported=count,
+                    lost=self._losses.count,
+                    highest_sent=buffer.unsent - 1,
+                    in_flight=buffer.in_flight,
+                    round_trip=self._round_trip.smoothed,
+                    now=now,
+                )
+            )
         self.pump(now)
         return gone, True
+
+    def _tell_controller(self, ack: Acknowledgement, released: int, now: Micros) -> None:
+        self.controller.on_ack(
+            AckNotice(
+                position=self.buffer.base,
+                acknowledged=released,
+                in_flight=self.buffer.in_flight,
+                round_trip=self._round_trip.smoothed,
+                variance=self._round_trip.variance,
+                receive_rate=ack.receive_packet_rate,
+                capacity=ack.link_capacity,
+                lost=self._losses.count,
+                now=now,
+            )
+        )
+
+    def take_refusals(self) -> list[tuple[DropRequest, int]]:
+        """Messages, with their numbers, that the peer need not wait for: their time was over."""
+        return self._expiries.take_refusals()
+
+    @property
+    def _window(self) -> int:
+        window = self.controller.window
+        return self.flow_window if window >= self.flow_window else int(window)
 
     def repeat_due(self, now: Micros) -> None:
         """Nothing was acknowledged for a while: the end of what we sent may be lost with nothing behind it.
@@ -272,6 +390,7 @@ class Sender:
         if due is None or now < due:
             return
         self._silent_rounds += 1
+        self.controller.on_timeout(now=now)
         buffer = self.buffer
         if self._peer_reports:
             self._losses.add(buffer.unsent - 1, buffer.unsent - 1)
@@ -291,7 +410,7 @@ class Sender:
         """When to `pump` or to call `repeat_due`."""
         buffer = self.buffer
         due = self.repeat_at()
-        has_originals = buffer.unsent < buffer.end and buffer.in_flight < self.flow_window
+        has_originals = buffer.unsent < buffer.end and buffer.in_flight < self._window
         if has_originals or (self._losses and self._allowance.rate != 0):
             paced = self.pacer.next_at
             if not has_originals:
@@ -307,6 +426,8 @@ class Sender:
     def _release(self, position: int) -> int:
         released = self.buffer.release(position)
         self._losses.remove_below(position)
+        if self._expiries:
+            self._expiries.release(position)
         if self._repeated:
             for old in [old for old in self._repeated if old < position]:
                 del self._repeated[old]

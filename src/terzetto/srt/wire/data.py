@@ -25,6 +25,8 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
 
 __all__ = [
+    "BOUNDARY_FIRST",
+    "BOUNDARY_LAST",
     "BOUNDARY_SOLO",
     "DATA_HEADER",
     "HEADER_SIZE",
@@ -43,6 +45,8 @@ DATA_HEADER: Final = struct.Struct("!IIII")
 HEADER_SIZE: Final = 16
 CONTROL_BIT: Final = 0x8000_0000
 
+BOUNDARY_FIRST: Final = 0b10
+BOUNDARY_LAST: Final = 0b01
 BOUNDARY_SOLO: Final = 0b11
 SOLO_FLAGS: Final = BOUNDARY_SOLO << 30
 """The flag bits of a message that is one packet, as every live message is."""
