@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.primitives.time import Micros
 
 __all__ = [
     "AckNotice",
@@ -49,7 +49,7 @@ class AckNotice(NamedTuple):
     in_flight: int
     """Packets that left and are not acknowledged yet."""
     round_trip: Micros
-    variance: Micros
+    """Smoothed; 0 while nobody has measured it."""
     receive_rate: int | None
     """Packets per second that reach the peer, where it says so; 0 when it cannot tell yet."""
     capacity: int | None
@@ -94,13 +94,13 @@ class CongestionController(ABC):
     def on_timeout(self, *, now: Micros) -> None:
         """Nothing was acknowledged for so long that packets are sent again unasked."""
 
-    def on_input(self, packets: int, size: int, *, now: Micros) -> None:
+    def on_input(self, packets: int, size: int, *, now: Micros) -> None:  # noqa: B027 -- optional
         """The application handed in *packets* with *size* bytes of payload."""
 
-    def on_sent(self, packets: int, size: int, *, now: Micros) -> None:
+    def on_sent(self, packets: int, size: int, *, now: Micros) -> None:  # noqa: B027 -- optional
         """*packets* with *size* bytes of payload left, repeats among them."""
 
-    def limit(self, max_bandwidth: int) -> None:
+    def limit(self, max_bandwidth: int) -> None:  # noqa: B027 -- optional
         """The bandwidth option changed while connected."""
 
     @property
@@ -111,5 +111,3 @@ class CongestionController(ABC):
 
 ControllerFactory: TypeAlias = Callable[[PathLimits], CongestionController]
 """Makes the controller of one connection."""
-
-

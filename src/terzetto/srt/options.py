@@ -164,7 +164,11 @@ class SrtOptions:
     too_late_drop: bool = _option(_preset(True, False), "tlpktdrop", _PRE, _flag)
     """Skip what did not come in time, rather than wait for it for ever."""
     send_drop_delay: float = _option(
-        _preset(0.0, -0.001), "snddropdelay", _ANY, _between(-0.001, _LONGEST_DELAY, "seconds"), milliseconds=True
+        _preset(0.0, -0.001),
+        "snddropdelay",
+        _ANY,
+        _between(-0.001, _LONGEST_DELAY, "seconds"),
+        milliseconds=True,
     )
     """How long past the peer's latency the sender keeps packets; below 0 it never drops."""
     tsbpd: bool = _option(_preset(True, False), "tsbpdmode", _PRE, _flag)

@@ -365,9 +365,7 @@ class SrtStream(trio.abc.Stream):
     def _take_packets(self, now: Micros) -> list[SrtPacket]:
         if self._has_long_messages:
             whole = self._take_messages(now)
-            return [
-                SrtPacket(m.payload, m.position & SEQUENCE_MASK, seconds(m.play_at), 0) for m in whole
-            ]
+            return [SrtPacket(m.payload, m.position & SEQUENCE_MASK, seconds(m.play_at), 0) for m in whole]
         return self._describe(self._connection.take(now=now, limit=_READ_PACKETS))
 
     async def _receive(self) -> list[SrtPacket]:

@@ -16,15 +16,21 @@ from terzetto.srt.wire.control import ControlType
 from tests.srt.core.pair import CALLER, LISTENER, MILLI, SECOND, Link, Pair
 
 MESSAGES = SrtOptions(transmission_type="file", message_api=True)
-SECRET = SrtOptions(transmission_type="file", message_api=True, passphrase="correct horse battery", key_refresh_rate=64)
+SECRET = SrtOptions(
+    transmission_type="file", message_api=True, passphrase="correct horse battery", key_refresh_rate=64
+)
 
 
 def messages_pair(**more: object) -> Pair:
     return Pair(caller=MESSAGES, listener=MESSAGES, **more)  # type: ignore[arg-type]
 
 
-def send(pair: Pair, connection: Connection, message: bytes, *, ttl: int | None = None, in_order: bool = True) -> bool:
-    taken = connection.send_message(message, in_order=in_order, time_to_live=ttl, origin=pair.now, now=pair.now)
+def send(
+    pair: Pair, connection: Connection, message: bytes, *, ttl: int | None = None, in_order: bool = True
+) -> bool:
+    taken = connection.send_message(
+        message, in_order=in_order, time_to_live=ttl, origin=pair.now, now=pair.now
+    )
     pair.touch(CALLER)
     return taken
 
@@ -81,7 +87,8 @@ def test_a_message_that_is_free_of_order_overtakes_one_that_waits_for_a_repair(i
 
 def test_a_message_whose_time_is_over_before_it_left_is_never_sent_and_holds_nobody_up() -> None:
     pair = Pair(
-        caller=SrtOptions(transmission_type="file", message_api=True, max_bandwidth=150_000), listener=MESSAGES
+        caller=SrtOptions(transmission_type="file", message_api=True, max_bandwidth=150_000),
+        listener=MESSAGES,
     )
     sender, receiver = pair.connect()
     send(pair, sender, bytes(150_000))
@@ -125,7 +132,11 @@ def test_the_peer_can_say_that_what_it_gets_is_of_no_use() -> None:
     pair.touch(LISTENER)
     pair.run(for_=SECOND)
     assert sender.peer_error == 4000
-    assert [d for _, s, d in pair.wire if s == LISTENER and d[:2] == (0x8000 | ControlType.PEERERROR).to_bytes(2, "big")]
+    assert [
+        d
+        for _, s, d in pair.wire
+        if s == LISTENER and d[:2] == (0x8000 | ControlType.PEERERROR).to_bytes(2, "big")
+    ]
 
 
 def test_both_sides_must_mean_the_same() -> None:
@@ -137,7 +148,9 @@ def test_both_sides_must_mean_the_same() -> None:
         assert pair.refused.code in (code, 13)
 
 
-PACKETS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 7), st.integers(0, 3), st.booleans()), max_size=60)
+PACKETS = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 7), st.integers(0, 3), st.booleans()), max_size=60
+)
 
 
 @settings(max_examples=200, deadline=None)

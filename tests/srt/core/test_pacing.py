@@ -1,6 +1,12 @@
 import pytest
 
-from terzetto.srt.core.pacing import UNLIMITED_BANDWIDTH, InputRate, LiveController, Pacer, RetransmitAllowance
+from terzetto.srt.core.pacing import (
+    UNLIMITED_BANDWIDTH,
+    InputRate,
+    LiveController,
+    Pacer,
+    RetransmitAllowance,
+)
 from terzetto.srt.core.send_buffer import SendBuffer
 from terzetto.srt.options import SrtOptions
 

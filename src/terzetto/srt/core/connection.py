@@ -130,8 +130,7 @@ class Connection:
         if self.state in (State.CONNECTED, State.CLOSING):
             if receiver.acks.due_at is not None and receiver.acks.due_at <= now:
                 self._acknowledge(now)
-            report = receiver.repeated_report(now=now)
-            if report is not None:
+            for report in receiver.repeated_reports(now=now):
                 self._send_nak(report, now)
             self.sender.drop_too_late(now)
             self.sender.repeat_due(now)
@@ -470,9 +469,9 @@ class Connection:
             self._last_sent_at = now
         for request, message in sender.take_refusals():
             self._send_drop_request(request, message, now)
-        if self._is_blocked and sender.buffer.room > sender.buffer.capacity // 8:
-            if sender.buffer.room >= self._room_wanted:
-                self._unblock()
+        least = max(sender.buffer.capacity // 8 + 1, self._room_wanted)
+        if self._is_blocked and sender.buffer.room >= least:
+            self._unblock()
         if self._is_awaited and sender.is_drained:
             self._is_awaited = False
             self._unblock()

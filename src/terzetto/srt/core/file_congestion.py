@@ -1,8 +1,6 @@
-"""Congestion control for what has no pace of its own: libsrt's FileCC, and one that looks for the bottleneck.
+"""libsrt's congestion control for files, FileCC, which is UDT's.
 
-Both are told by the peer how fast packets reach it. FileCC (UDT's) takes a loss for a sign of congestion, as TCP
-does, and crawls where the path loses at random. `ProbingController` asks instead whether sending faster brings
-more through.
+It takes a loss for a sign of congestion, as TCP does, and crawls where the path loses at random.
 """
 
 from __future__ import annotations
@@ -12,9 +10,8 @@ from typing import Final
 
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.srt.congestion import AckNotice, CongestionController, LossNotice, PathLimits
-from terzetto.srt.options import PER_PACKET_OVERHEAD
 
-__all__ = ["FileController", "ProbingController"]
+__all__ = ["FileController"]
 
 # libsrt's figures: the interval of rate control, the window at the start, and how much a decrease is.
 _INTERVAL: Final[Micros] = 10_000
@@ -22,6 +19,10 @@ _FIRST_WINDOW: Final = 16.0
 _DECREASE: Final = 1.03
 _MOST_DECREASES: Final = 5
 _FORGIVEN_PERMILLE: Final = 20
+
+
+def _smooth(old: int, sample: int) -> int:
+    return (7 * old + sample) // 8 if old else sample
 
 
 class FileController(CongestionController):
@@ -53,9 +54,9 @@ class FileController(CongestionController):
         """Grow, not more often than every ten milliseconds."""
         self._round_trip = ack.round_trip
         if ack.receive_rate:
-            self._delivery_rate = (7 * self._delivery_rate + ack.receive_rate) // 8 or ack.receive_rate
+            self._delivery_rate = _smooth(self._delivery_rate, ack.receive_rate)
         if ack.capacity:
-            self._capacity = (7 * self._capacity + ack.capacity) // 8 or ack.capacity
+            self._capacity = _smooth(self._capacity, ack.capacity)
         if ack.now - self._last_step < _INTERVAL:
             return
         self._last_step = ack.now

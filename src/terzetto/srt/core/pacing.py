@@ -17,6 +17,9 @@ UNLIMITED_BANDWIDTH: Final = 125_000_000
 # and a millisecond of burst is what the send queue of any interface takes.
 SLACK: Final = 1000
 
+# How late a wake-up may be without slowing down what waits: sockets are read in ticks, and a machine is busy at times.
+_CATCH_UP: Final = 20_000
+
 _FIRST_PERIOD: Final = MICROS_PER_SECOND // 2
 _FIRST_PACKETS: Final = 2000
 _AVERAGE_OVER: Final = 128
@@ -110,21 +113,26 @@ class LiveController(CongestionController):
 class Pacer:
     """Spreads packets by the pace that a controller sets."""
 
-    __slots__ = ("_controller", "_next_at")
+    __slots__ = ("_controller", "_next_at", "is_limiting")
 
     def __init__(self, controller: CongestionController) -> None:
         self._controller = controller
         self._next_at = 0.0
+        self.is_limiting = False
+        """Whether something waits for its turn: then time that a late wake-up took is made up for."""
+
+    def _earliest(self, now: Micros) -> float:
+        # Time that was not used is lost but for one slack, so that a pause does not become a burst.
+        return max(self._next_at, now - (_CATCH_UP if self.is_limiting else SLACK))
 
     def allowance(self, *, now: Micros) -> int:
         """How many packets may leave now."""
-        ahead = now + SLACK - max(self._next_at, now - SLACK)
+        ahead = now + SLACK - self._earliest(now)
         return int(ahead / self._controller.period) + 1 if ahead >= 0 else 0
 
     def sent(self, packets: int, size: int, *, now: Micros) -> None:
         """*packets* with *size* bytes of payload left now."""
-        # Time that was not used is lost but for one slack, so that a pause does not become a burst.
-        self._next_at = max(self._next_at, now - SLACK) + packets * self._controller.period
+        self._next_at = self._earliest(now) + packets * self._controller.period
         self._controller.on_sent(packets, size, now=now)
 
     @property

@@ -39,6 +39,11 @@ __all__ = ["Receiver"]
 _CONTROL: Final = 0x8000_0000
 _NAK_FLOOR: Final = 20_000
 
+_REPORT_PERIOD: Final = 50_000
+
+# Packets that one report of all losses may take where everything is to be repaired, however long that takes.
+_MOST_REPORTS: Final = 16
+
 # The quick path is for packets that are neither repeated nor ask for order. Live packets are solo as well; in a
 # stream of bytes the boundaries mean nothing, and long messages always take the careful path.
 _LIVE_MASK: Final = 0xFC00_0000
@@ -397,20 +402,28 @@ class Receiver:
         still = [piece for first, last in fresh for piece in self.losses.within(first, last)]
         return encode_losses(still, most_words=self._most_words) if still else None
 
-    def repeated_report(self, *, now: Micros) -> bytes | None:
-        """The whole list again, when it is time for that."""
+    def repeated_reports(self, *, now: Micros) -> list[bytes]:
+        """The whole list again, when it is time for that; live media has time for the head of it alone."""
         if not self._repeats_reports:
-            return None
+            return []
         if not self.losses:
             self._report_at = None
-            return None
+            return []
         if self._report_at is None or now < self._report_at:
-            return None
+            return []
         self._report_at = now + self._report_interval()
         if self._filter_losses is None or self._filter_losses.reports_gaps:
-            return encode_losses(self.losses, most_words=self._most_words)
+            if self._agreement.has_playout:
+                return [encode_losses(self.losses, most_words=self._most_words)]
+            # A range takes two words at most.
+            step = self._most_words // 2
+            ranges = list(self.losses)[: step * _MOST_REPORTS]
+            return [
+                encode_losses(ranges[start : start + step], most_words=self._most_words)
+                for start in range(0, len(ranges), step)
+            ]
         given_up = self._filter_losses.to_report_again(self.losses, self.highest)
-        return encode_losses(given_up, most_words=self._most_words) if given_up else None
+        return [encode_losses(given_up, most_words=self._most_words)] if given_up else []
 
     def _report_interval(self) -> Micros:
         patience = self._round_trip.patience
@@ -422,9 +435,11 @@ class Receiver:
         position = self.buffer.frontier
         room = self.buffer.room
         round_trip = self._round_trip
-        kind = acks.decide(
-            position, room, patience=round_trip.patience, is_measured=round_trip.is_own, now=now
-        )
+        # A sender without a clock of its own steers by what we report, also while a gap holds the position back.
+        patience = round_trip.patience
+        if not self._agreement.has_playout:
+            patience = min(patience, _REPORT_PERIOD)
+        kind = acks.decide(position, room, patience=patience, is_measured=round_trip.is_own, now=now)
         if kind is AckKind.NONE:
             return None
         number = acks.sent(kind, position, now=now)

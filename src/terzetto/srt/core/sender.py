@@ -10,10 +10,10 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.congestion import AckNotice, CongestionController, LossNotice, PathLimits
 from terzetto.srt.core.counters import Counters
 from terzetto.srt.core.expiry import Expiries
-from terzetto.srt.core.file_congestion import FileController
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.pacing import LiveController, Pacer, RetransmitAllowance
 from terzetto.srt.core.packet_filter import FilterSender
+from terzetto.srt.core.probing_congestion import ProbingController
 from terzetto.srt.core.range_list import RangeList
 from terzetto.srt.core.round_trip import RoundTrip
 from terzetto.srt.core.send_buffer import SendBuffer
@@ -41,6 +41,9 @@ _DROP_GRACE: Final = 20_000
 _REPEAT_GRACE: Final = 20_000
 _REPEAT_TICK: Final = 10_000
 
+# Packets from the first unacknowledged one on that go out again when a report may have been lost.
+_SUSPECTS: Final = 64
+
 # How long to wait for the bucket of repeats to fill again.
 _ALLOWANCE_TICK: Final = 5_000
 
@@ -57,7 +60,7 @@ def make_controller(agreement: Agreement) -> CongestionController:
         first_position=agreement.initial_sequence,
         max_bandwidth=options.max_bandwidth,
     )
-    return (options.controller or FileController)(limits)
+    return (options.controller or ProbingController)(limits)
 
 
 class Sender:
@@ -133,6 +136,7 @@ class Sender:
     ) -> bool:
         """Take in one message of any length; False when there is no room for all of it."""
         size = self._agreement.payload_limit
+        message = memoryview(message)
         pieces = [message[start : start + size] for start in range(0, len(message), size)]
         buffer = self.buffer
         if buffer.room < len(pieces):
@@ -190,7 +194,9 @@ class Sender:
             boundary = (BOUNDARY_FIRST if index == 0 else 0) | (BOUNDARY_LAST if index == last else 0)
             sequence = (self.buffer.end + index) & SEQUENCE_MASK
             header = DATA_HEADER.pack(sequence, flags | boundary << 30, stamp, self._peer_id)
-            packets.append(header + (piece if sending is None else sending.cipher.seal(sequence, header, piece)))
+            packets.append(
+                header + (piece if sending is None else sending.cipher.seal(sequence, header, piece))
+            )
         self._message = self._message + 1 if self._message < MESSAGE_NUMBER_MAX else 1
         return packets
 
@@ -228,6 +234,8 @@ class Sender:
         elif allowance:
             allowance -= self._send_repeats(allowance, now)
             self._send_originals(min(pending, allowance), now)
+        has_originals = buffer.unsent < buffer.end and buffer.in_flight < self._window
+        self.pacer.is_limiting = has_originals or bool(self._losses)
 
     def _send_originals(self, most: int, now: Micros) -> int:
         buffer = self.buffer
@@ -261,7 +269,9 @@ class Sender:
     def _send_repeats(self, most: int, now: Micros) -> int:
         losses = self._losses
         round_trip = self._round_trip
-        spare_after = now - (round_trip.smoothed - 4 * round_trip.variance)
+        # libsrt subtracts the variance, so it repeats what may still be on its way: right for who cannot wait.
+        hurry = 4 * round_trip.variance if self._agreement.has_playout else 0
+        spare_after = now - (round_trip.smoothed - hurry)
         count = 0
         size = 0
         while losses and count < most:
@@ -362,8 +372,7 @@ class Sender:
                 position=self.buffer.base,
                 acknowledged=released,
                 in_flight=self.buffer.in_flight,
-                round_trip=self._round_trip.smoothed,
-                variance=self._round_trip.variance,
+                round_trip=self._round_trip.smoothed if self._round_trip.is_measured else 0,
                 receive_rate=ack.receive_packet_rate,
                 capacity=ack.link_capacity,
                 lost=self._losses.count,
@@ -393,11 +402,26 @@ class Sender:
         self.controller.on_timeout(now=now)
         buffer = self.buffer
         if self._peer_reports:
-            self._losses.add(buffer.unsent - 1, buffer.unsent - 1)
-            self._repeated.pop(buffer.unsent - 1, None)
-        else:
+            position = buffer.base if self._silent_rounds % 2 else buffer.unsent - 1
+            self._losses.add(position, position)
+            self._repeated.pop(position, None)
+        elif self._agreement.has_playout:
             self._losses.add(buffer.base, buffer.unsent - 1)
+        else:
+            self._suspect(now)
         self.pump(now)
+
+    def _suspect(self, now: Micros) -> None:
+        """What a peer that asks once may miss: the first packet, all that were repeated, and the very last.
+
+        libsrt repeats the whole window, which may be thousands of packets that have arrived.
+        """
+        buffer = self.buffer
+        self._losses.add(buffer.base, min(buffer.base + _SUSPECTS, buffer.unsent) - 1)
+        for position, repeated_at in list(self._repeated.items()):
+            if now - repeated_at > self._round_trip.patience:
+                self._losses.add(position, position)
+        self._losses.add(buffer.unsent - 1, buffer.unsent - 1)
 
     def repeat_at(self) -> Micros | None:
         """When `repeat_due` has something to do."""
