@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-import shutil
-import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
@@ -22,10 +19,10 @@ from terzetto.srt.events import ConnectionRefused, SrtEvent
 from terzetto.srt.listening import SrtRefusal
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.key_material import KmState
+from tests.interop.srt_peers import CHUNK, ffmpeg, free_port, running, tool
 
 pytestmark = pytest.mark.interop
 
-CHUNK = 1316
 DATA = random.Random(20).randbytes(CHUNK * 1200)
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
@@ -36,35 +33,6 @@ SECURITY = [
     "latency=300&passphrase=correct-horse-battery&pbkeylen=24",
     "latency=300&passphrase=correct-horse-battery&pbkeylen=32",
 ]
-
-
-def free_port() -> int:
-    """A port that nobody else is likely to take; the tools cannot bind port 0 and tell."""
-    return random.SystemRandom().randrange(20_000, 32_000)
-
-
-def tool(*arguments: str) -> list[str]:
-    path = shutil.which("srt-live-transmit")
-    assert path is not None, "srt-live-transmit is missing (Debian: srt-tools)"
-    return [path, "-q", "-chunk", str(CHUNK), "-loglevel", "fatal", *arguments]
-
-
-@asynccontextmanager
-async def running(command: list[str]) -> AsyncIterator[trio.Process]:
-    """A process that ends with the block, however it ends."""
-    process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                await trio.aclose_forcefully(pipe)
 
 
 async def trickle(write: trio.abc.SendStream | SrtStream) -> None:
@@ -269,12 +237,6 @@ async def test_a_closed_port_is_told_from_silence() -> None:
 
 FFMPEG_QUERY = "latency=300000&passphrase=correct-horse-battery&pbkeylen=32"
 OUR_QUERY = "latency=300&passphrase=correct-horse-battery"
-
-
-def ffmpeg(*arguments: str) -> list[str]:
-    path = shutil.which("ffmpeg")
-    assert path is not None, "ffmpeg is missing"
-    return [path, "-hide_banner", "-loglevel", "error", "-nostdin", *arguments]
 
 
 def picture(*output: str) -> list[str]:

@@ -115,6 +115,22 @@ def test_what_cannot_be_repaired_in_time_is_skipped_and_said() -> None:
     assert sender.counters.retransmitted >= 3
 
 
+def test_a_reader_that_comes_late_is_given_what_stands_behind_a_gap_whose_time_is_up() -> None:
+    pair = Pair(back=Link(drop=lambda packet, now: packet[:2] == b"\x80\x03"))
+    _, receiving = pair.connect()
+    for index in range(3):
+        pair.links[CALLER].drop = (lambda packet, now: True) if index == 1 else None
+        pair.send([bytes([index])])
+    pair.run(for_=50 * MILLI)
+    # The process stood still, and now the reader comes before the timer.
+    late = pair.clock(LISTENER) + SECOND
+    assert [bytes(payload) for *_, payload in receiving.take(now=late, limit=64)] == [b"\x00", b"\x02"]
+    # Nothing is left, so a reader may wait: it has not been told already what it is to wait for.
+    assert receiving.take(now=late, limit=64) == []
+    assert Signal.READABLE not in receiving.happenings
+    assert [what for what in receiving.happenings if isinstance(what, PacketsSkipped)] == [PacketsSkipped(1)]
+
+
 def test_the_last_packet_is_repaired_though_nothing_follows_it() -> None:
     dropped: list[bytes] = []
 
@@ -130,6 +146,23 @@ def test_the_last_packet_is_repaired_though_nothing_follows_it() -> None:
     stream(pair, 50)
     assert len(dropped) == 3
     assert received(pair) == list(range(50))
+
+
+def test_a_gap_that_is_never_reported_is_repaired_when_the_stream_pauses() -> None:
+    """A packet filter may wait for what completes its matrix, and a report may be lost."""
+    once = [20]
+
+    def drop(packet: bytes, _: int) -> bool:
+        return packet[0] < 0x80 and int(packet[16:24]) in once and once.pop() > 0
+
+    options = SrtOptions(latency=0.5)
+    silent = Link(drop=lambda packet, _: packet[:2] == b"\x80\x03")
+    pair = Pair(caller=options, listener=options, forth=Link(drop=drop), back=silent)
+    sending, _ = pair.connect()
+    stream(pair, 50)
+    assert received(pair) == list(range(50))
+    assert sending.counters.naks_received == 0
+    assert sending.counters.retransmitted == 2
 
 
 @pytest.mark.parametrize("length", [16, 24, 32])

@@ -211,6 +211,9 @@ class Connection:
 
     def take(self, *, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
         """Up to *limit* packets that are due; see `Receiver.take`. Empty: wait for `Signal.READABLE`."""
+        # First, so that what stands behind a gap whose time is up is part of this answer: announced after an
+        # empty one, it would reach a reader that has not begun to wait.
+        self._skip_due(now)
         taken = self.receiver.take(now, limit)
         self._note_reading(now)
         return taken
@@ -450,13 +453,16 @@ class Connection:
         played = self._last_origin + self.agreement.peer_delay + self.round_trip.variance + _PLAYOUT_GRACE
         return min(self._close_by, played)
 
+    def _skip_due(self, now: Micros) -> None:
+        if self.receiver.buffer.ahead:
+            skipped = self.receiver.skip_due(now)
+            if skipped:
+                self.happenings.append(PacketsSkipped(skipped))
+
     def _finish(self, now: Micros) -> None:
         """After every input: deliver what is due, notice what became possible, take what is to be sent."""
         receiver = self.receiver
-        if receiver.buffer.ahead:
-            skipped = receiver.skip_due(now)
-            if skipped:
-                self.happenings.append(PacketsSkipped(skipped))
+        self._skip_due(now)
         if not self._is_readable_told:
             due = receiver.next_due()
             if due is not None and due <= now:

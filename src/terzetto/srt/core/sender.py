@@ -393,7 +393,8 @@ class Sender:
         """Nothing was acknowledged for a while: the end of what we sent may be lost with nothing behind it.
 
         A peer that reports losses sees a gap only when something follows it, so the last packet goes out
-        again; one that does not report gets everything.
+        again; when that alone does not help, the first does by turns, for a peer whose packet filter waits for
+        more before it asks. One that does not report gets everything.
         """
         due = self.repeat_at()
         if due is None or now < due:
