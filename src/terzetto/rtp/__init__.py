@@ -12,6 +12,9 @@
 `feedback`                    generic NACK (205), RFC 4585
 `extended_report`             XR (207) with RRTR and DLRR, RFC 3611
 `ntp`                         NTP-64 time stamps and the units of LSR and DLSR
+`srtp_keys`                   SRTP's profiles and the keys derived from a master key
+`srtp_transform`              sealing and opening one packet, AES-CM with HMAC-SHA1 or AES-GCM
+`srtp`                        both ends of SRTP and SRTCP: rollover counters, replays, several keys
 ============================  ============================================================
 
 Every value has ``encode()`` and ``decode()``; `terzetto.errors.MalformedPacket` is the only way to fail to
