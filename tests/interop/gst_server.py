@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--protocols", default="udp,tcp")
     parser.add_argument("--digest", action="store_true")
     parser.add_argument("--certificate")
+    parser.add_argument("--srtp", action="store_true")
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -46,6 +47,8 @@ def main() -> None:
         factory.set_launch(launch)
         factory.set_shared(True)
         factory.set_protocols(protocols)
+        if options.srtp:
+            factory.set_profiles(GstRtsp.RTSPProfile.SAVP)
         if path == "/record":
             factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
         if "multicast" in options.protocols:

@@ -91,6 +91,10 @@ class RtspOptions:
     """Accept media from ports that the server did not announce, the first one heard."""
     trust_source: bool = False
     """Accept media from another address where the server says so."""
+    srtp: bool = False
+    """Publish encrypted packets (SRTP). What is played is opened whenever the server encrypts it."""
+    allow_readable_keys: bool = False
+    """Agree upon SRTP keys over rtsp:// too, where everybody on the way can read them."""
     back_channel: bool = False
     """Ask for the medias by which we could talk to the camera."""
     reconnect: ReconnectPolicy | None = None

@@ -9,10 +9,12 @@ from typing import Any
 import attrs
 import trio
 
+from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidUrl, MalformedPacket, ProtocolViolation, WrongProtocol
 from terzetto.net.network import current_network
+from terzetto.rtp.ntp import ntp_from_unix
 from terzetto.rtsp.client.connection import ClientConnection, refusal
 from terzetto.rtsp.client.playback import RtspPlayback
 from terzetto.rtsp.client.publication import RtspPublication
@@ -55,6 +57,10 @@ class RtspClient:
     def nursery(self) -> trio.Nursery:
         """Where our tasks live."""
         return self._nursery
+
+    def ntp(self) -> int:
+        """The wall clock, in NTP's format."""
+        return ntp_from_unix(current_micros() + self.network.wall_clock_offset())
 
     @property
     def base(self) -> RtspUrl:

@@ -14,6 +14,7 @@ from terzetto.errors import MalformedPacket, PeerError, PeerTimedOut, TerzettoEr
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import micros, seconds
 from terzetto.rtsp.client.connection import ClientConnection
+from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
 from terzetto.rtsp.core.media_sender import MediaSender
 from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent, ReceptionSettings
@@ -127,6 +128,8 @@ class RtspPlayback:
             if setup.index != media:
                 continue
             for is_rtcp, batch in ((False, accepted), (True, [report] if report else [])):
+                if setup.keys is not None:
+                    batch = setup.keys.seal(batch, is_rtcp=is_rtcp)
                 if not batch:
                     continue
                 if setup.channels is not None:
@@ -176,7 +179,7 @@ class RtspPlayback:
 
     async def _establish(self, description: Description) -> None:
         """Set up and play; when the server wants another transport, once more with TCP."""
-        choice = self._first_choice()
+        choice = self._first_choice(description)
         while True:
             try:
                 await self._try(description, choice)
@@ -189,11 +192,12 @@ class RtspPlayback:
                     self._client.drop_connection()
                     description = await self._client.describe()
 
-    def _first_choice(self) -> TransportChoice:
+    def _first_choice(self, description: Description) -> TransportChoice:
         if self._choice != "auto":
             return self._choice
         # In clear beside an encrypted connection it would travel otherwise.
-        return "tcp" if self._client.request_url.is_secure else "udp"
+        in_clear = not all(media.is_secure for media in description.medias)
+        return "tcp" if self._client.request_url.is_secure and in_clear else "udp"
 
     async def _try(self, description: Description, choice: TransportChoice) -> None:
         client, options = self._client, self._options
@@ -203,6 +207,7 @@ class RtspPlayback:
         ]
         if not medias:
             raise UnsupportedOperation(f"{client.url}: there is no media to play")
+        ssrc = int.from_bytes(client.network.entropy(4), "big")
         self._medias = await setup_medias(
             client.network,
             connection,
@@ -211,7 +216,13 @@ class RtspPlayback:
             choice,
             options,
             mode=Mode.PLAY,
-            notice=lambda _transport, _reason: None,
+            agreements={
+                index: KeyAgreement(
+                    media, description, ssrc=ssrc, ntp=client.ntp(), entropy=client.network.entropy
+                )
+                for index, media in medias
+                if media.is_secure
+            },
         )
         now = current_micros()
         reception = Reception(
@@ -219,12 +230,12 @@ class RtspPlayback:
             ReceptionSettings(
                 reorder_window=options.reorder_packets, reorder_patience=micros(options.reorder_time)
             ),
-            ssrc=int.from_bytes(client.network.entropy(4), "big"),
+            ssrc=ssrc,
             now=now,
         )
         offset = client.network.wall_clock_offset()
         self._senders = {
-            index: MediaSender(media, wall_clock_offset=offset)
+            index: MediaSender(media, wall_clock_offset=offset, ssrc=ssrc if media.is_secure else None)
             for index, media in medias
             if media.is_back_channel
         }

@@ -13,14 +13,18 @@ from terzetto.driver.session import Session, SessionPath
 from terzetto.errors import MalformedPacket, UnsupportedOperation
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
+from terzetto.rtp.srtp import SrtpSender
 from terzetto.rtsp.client.connection import ClientConnection
+from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
+from terzetto.rtsp.core.media_keys import make_key, say_key
 from terzetto.rtsp.core.transmission import Transmission, TransmissionEvent
 from terzetto.rtsp.events import TransportChanged
 from terzetto.rtsp.options import TransportChoice
 from terzetto.rtsp.statistics import MediaSendStatistics, media_sent
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.headers.content_type import SDP
+from terzetto.rtsp.wire.headers.key_mgmt import format_key_mgmt_attribute
 from terzetto.rtsp.wire.headers.transport import Mode
 from terzetto.rtsp.wire.interleaved import Frame
 
@@ -43,8 +47,19 @@ class RtspPublication:
         self._udp: Session[TransmissionEvent] | None = None
         self._udp_scope = trio.CancelScope()
         self._connection: ClientConnection | None = None
+        self._secure = [
+            (SrtpSender(make_key(entropy)), int.from_bytes(entropy(4), "big"))
+            for entropy in [client.network.entropy] * len(description.medias)
+            if client.options.srtp
+        ]
         medias = tuple(
-            evolve(media, protocol="RTP/AVP", is_back_channel=False) for media in description.medias
+            evolve(
+                media,
+                protocol="RTP/SAVP" if self._secure else "RTP/AVP",
+                is_back_channel=False,
+                key_management=self._said_key(index),
+            )
+            for index, media in enumerate(description.medias)
         )
         self.description = evolve(description, medias=medias).with_controls()
 
@@ -104,6 +119,15 @@ class RtspPublication:
         if self._medias is not None and self._udp is None:
             self._medias.close()
 
+    def _said_key(self, index: int) -> str | None:
+        if not self._secure:
+            return None
+        sender, ssrc = self._secure[index]
+        client = self._client
+        return format_key_mgmt_attribute(
+            say_key(sender, ssrc, ntp=client.ntp(), entropy=client.network.entropy)
+        )
+
     def _first_choice(self) -> TransportChoice:
         chosen = self._client.options.transport
         if chosen == "multicast":
@@ -127,7 +151,17 @@ class RtspPublication:
             choice,
             client.options,
             mode=Mode.RECORD,
-            notice=lambda _transport, _reason: None,
+            agreements={
+                index: KeyAgreement(
+                    self.description.medias[index],
+                    None,
+                    ssrc=ssrc,
+                    ntp=client.ntp(),
+                    entropy=client.network.entropy,
+                    sender=sender,
+                )
+                for index, (sender, ssrc) in enumerate(self._secure)
+            },
         )
         self._core = Transmission(
             self._medias.tracks,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from terzetto.errors import MalformedPacket, ProtocolViolation, UnsupportedOperation
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
@@ -12,6 +12,8 @@ from terzetto.net.network import Network
 from terzetto.net.ports import open_port_pair
 from terzetto.primitives.datagrams import Address
 from terzetto.rtsp.client.connection import ClientConnection, refusal
+from terzetto.rtsp.client.key_agreement import KeyAgreement
+from terzetto.rtsp.core.client_control import Answered
 from terzetto.rtsp.core.control_url import media_url
 from terzetto.rtsp.core.reception import TrackSetup
 from terzetto.rtsp.core.setup_answer import AgreedTransport, agree
@@ -58,25 +60,30 @@ async def setup_medias(
     options: RtspOptions,
     *,
     mode: Mode,
-    notice: Callable[[str, str], None],
+    agreements: Mapping[int, KeyAgreement],
 ) -> MediaSet:
-    """Set every media up, all by the same transport.
+    """Set every media up, all by the same transport; *agreements* are about the keys of those that are SRTP.
 
     Raises `TransportRefusedError` when the server does not do it that way, and the options allow another.
     """
-    if any(media.is_secure for _, media in medias):
-        raise UnsupportedOperation("the server encrypts its media (SRTP), which is not supported yet")
+    if agreements and not (base.is_secure or options.allow_readable_keys):
+        raise UnsupportedOperation(
+            "the media is encrypted (SRTP), but its keys would travel readable",
+            hint="use rtsps://, or allow_readable_keys=True where nobody else listens",
+        )
     may_change = options.transport == "auto" and choice != "tcp"
     done = MediaSet(is_tcp=choice == "tcp")
     try:
         for slot, (index, media) in enumerate(medias):
+            agreement = agreements.get(index)
             asked, pair = await _ask_for(network, connection, choice, slot, options, mode)
             done.endpoints += pair
+            asked = evolve(asked, profile="AVP" if agreement is None else "SAVP")
             fields = Fields({"Transport": str(asked)})
             if media.is_back_channel:
                 fields["Require"] = BACKCHANNEL
             url = media_url(base, media.control)
-            answered = await connection.request("SETUP", url, fields)
+            answered = await _request_setup(connection, url, fields, agreement)
             response = answered.response
             if response.code == Status.UNSUPPORTED_TRANSPORT and may_change and not done.tracks:
                 raise TransportRefusedError(
@@ -89,12 +96,27 @@ async def setup_medias(
                 if may_change:
                     raise TransportRefusedError("the server answered UDP with TCP", needs_new_connection=True)
                 raise ProtocolViolation("the server answered UDP with TCP", hint="use transport='tcp'")
-            done.tracks.append(await _track(network, connection, index, media, agreed, options, done))
+            track = await _track(network, connection, index, media, agreed, options, done)
+            if agreement is not None:
+                track = evolve(track, keys=agreement.settle(response), ssrc=agreement.ssrc)
+            done.tracks.append(track)
     except BaseException:
         done.close()
         raise
-    notice(choice, "")
     return done
+
+
+async def _request_setup(
+    connection: ClientConnection, url: RtspUrl, fields: Fields, agreement: KeyAgreement | None
+) -> Answered:
+    if agreement is None:
+        return await connection.request("SETUP", url, fields)
+    fields["KeyMgmt"] = agreement.header(url.text)
+    answered = await connection.request("SETUP", url, fields)
+    if agreement.takes_over(answered.response):
+        fields["KeyMgmt"] = agreement.header(url.text)
+        answered = await connection.request("SETUP", url, fields)
+    return answered
 
 
 async def _ask_for(

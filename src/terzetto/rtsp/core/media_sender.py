@@ -27,7 +27,9 @@ REPORT_INTERVAL: Final = 10 * MICROS_PER_SECOND
 class MediaSender:
     """The sending side of one media."""
 
-    def __init__(self, media: Media, *, wall_clock_offset: Micros, cname: str = "terzetto") -> None:
+    def __init__(
+        self, media: Media, *, wall_clock_offset: Micros, cname: str = "terzetto", ssrc: int | None = None
+    ) -> None:
         self._clocks = {each.payload_type: each.clock_rate for each in media.formats}
         self._tests = {each.payload_type: starts_clock_test(each.codec) for each in media.formats}
         self._offset = wall_clock_offset
@@ -35,8 +37,8 @@ class MediaSender:
         self._anchor: tuple[int, Micros, int] | None = None
         self._anchored_at: Micros = 0
         self._report_due: Micros | None = None
-        self.ssrc: int | None = None
-        """Ours, known from the first packet on."""
+        self.ssrc: int | None = ssrc
+        """Ours; if not given, that of the first packet."""
         self.packets = 0
         self.octets = 0
         self.bytes_sent = 0

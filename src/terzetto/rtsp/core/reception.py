@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -22,6 +22,7 @@ from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.sdes import SourceDescription
 from terzetto.rtp.sender_report import SenderReport
+from terzetto.rtsp.core.media_keys import MediaKeys
 from terzetto.rtsp.core.media_time import SessionTime, TrackTime
 from terzetto.rtsp.core.packet_receiver import Arrival, SourceReceiver
 from terzetto.rtsp.core.random_access import Test, starts_clock_test
@@ -67,6 +68,10 @@ class TrackSetup:
     """A multicast group's RTCP address, to which reports go."""
     punches: bool = True
     """Whether to open firewalls towards the peer's ports."""
+    keys: MediaKeys | None = field(default=None, eq=False)
+    """What opens its packets and seals ours, where it is SRTP."""
+    ssrc: int | None = None
+    """What our packets of it are called, where the peer was told; else as the first of them says."""
 
 
 @frozen
@@ -104,6 +109,12 @@ class Track:
         self.rtcp_received = 0
         self.lost = 0
         self.faults: Counter[str] = Counter()
+
+    @property
+    def errors(self) -> Counter[str]:
+        """What was not understood, or not opened, by reason."""
+        keys = self.setup.keys
+        return self.faults if keys is None else self.faults + keys.dropped
 
     def meet(self, ssrc: int, clock_rate: int, now: Micros) -> SourceReceiver:
         """Begin with a source."""
@@ -176,12 +187,18 @@ class Reception:
             if not self._is_from(track, run.peer, bool(is_rtcp)):
                 self.foreign += len(run.datagrams)
                 continue
+            datagrams = run.datagrams
+            keys = track.setup.keys
+            if keys is not None:
+                datagrams = keys.open(datagrams, is_rtcp=bool(is_rtcp))
+                if not datagrams:
+                    continue  # a forger's packets are no sign of life
             self._hear(now)
             if is_rtcp:
-                for datagram in run.datagrams:
+                for datagram in datagrams:
                     self._handle_rtcp(track, datagram, now)
             else:
-                for datagram in run.datagrams:
+                for datagram in datagrams:
                     self._handle_rtp(track, datagram, now)
 
     def handle_frames(self, frames: Sequence[Frame], *, now: Micros) -> None:
@@ -192,12 +209,16 @@ class Reception:
             found = lookup(channel)
             if found is None:
                 self.foreign += 1
-            elif not data:
                 continue
-            elif found[1]:
-                self._handle_rtcp(found[0], data, now)
-            else:
-                self._handle_rtp(found[0], data, now)
+            if not data:
+                continue
+            track, is_rtcp = found
+            keys = track.setup.keys
+            for packet in (data,) if keys is None else keys.open((data,), is_rtcp=is_rtcp):
+                if is_rtcp:
+                    self._handle_rtcp(track, packet, now)
+                else:
+                    self._handle_rtp(track, packet, now)
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Release what waited long enough; report; keep holes open."""
@@ -386,7 +407,11 @@ class Reception:
             blocks = (track.source.report_block(now=now),) if track.source is not None else ()
             report = ReceiverReport(self._ssrc, blocks).encode()
             names = SourceDescription.of(self._ssrc, self._settings.cname).encode()
-            self._transmits.append(Run(target, (report + names,), 2 * slot + 1))
+            compounds: Sequence[Buffer] = (report + names,)
+            if track.setup.keys is not None:
+                compounds = track.setup.keys.seal(compounds, is_rtcp=True)
+            if compounds:
+                self._transmits.append(Run(target, compounds, 2 * slot + 1))
 
     def _report_target(self, track: Track) -> Address | None:
         setup = track.setup

@@ -48,7 +48,9 @@ class Transmission:
         self._setups = {setup.index: (slot, setup) for slot, setup in enumerate(setups)}
         self._slots = list(setups)
         self.senders = {
-            setup.index: MediaSender(setup.media, wall_clock_offset=wall_clock_offset, cname=cname)
+            setup.index: MediaSender(
+                setup.media, wall_clock_offset=wall_clock_offset, cname=cname, ssrc=setup.ssrc
+            )
             for setup in setups
         }
         self._runs: list[Run] = []
@@ -79,8 +81,7 @@ class Transmission:
                 continue
             self.last_heard = now
             if is_rtcp:
-                for datagram in run.datagrams:
-                    self._handle_rtcp(setup.index, datagram)
+                self._hear_reports(setup, run.datagrams)
 
     def handle_frames(self, frames: Sequence[Frame], *, now: Micros) -> None:
         """Hear the peer's reports, interleaved."""
@@ -88,7 +89,7 @@ class Transmission:
             for channel, data in frames:
                 if setup.channels is not None and channel == setup.channels[1]:
                     self.last_heard = now
-                    self._handle_rtcp(setup.index, data)
+                    self._hear_reports(setup, (data,))
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Report."""
@@ -122,6 +123,8 @@ class Transmission:
             self._emit(slot, setup, (report,), is_rtcp=True)
 
     def _emit(self, slot: int, setup: TrackSetup, packets: Sequence[Buffer], *, is_rtcp: bool) -> None:
+        if setup.keys is not None:
+            packets = setup.keys.seal(packets, is_rtcp=is_rtcp)
         if not packets:
             return
         if setup.channels is not None:
@@ -130,6 +133,12 @@ class Transmission:
         port = setup.rtcp_port if is_rtcp else setup.rtp_port
         if port:
             self._runs.append(Run(Address(setup.host, port), packets, 2 * slot + is_rtcp))
+
+    def _hear_reports(self, setup: TrackSetup, compounds: Sequence[Buffer]) -> None:
+        if setup.keys is not None:
+            compounds = setup.keys.open(compounds, is_rtcp=True)
+        for compound in compounds:
+            self._handle_rtcp(setup.index, compound)
 
     def _handle_rtcp(self, media: int, data: Buffer) -> None:
         self.rtcp_received += 1

@@ -108,6 +108,8 @@ class Media:
     """The lines this came from, for everything we have no name for."""
     fault: str | None = None
     """Why this media is not understood, where it is not."""
+    key_management: str | None = field(default=None, repr=False)
+    """What our own description says of the media's SRTP key; a peer's is found by `attributes`."""
 
     @property
     def is_secure(self) -> bool:
@@ -124,6 +126,10 @@ class Media:
     def attribute(self, name: str) -> str | None:
         """An attribute of the media's section, where it came from a description."""
         return self.section.attribute(name) if self.section is not None else None
+
+    def attributes(self, name: str) -> list[str]:
+        """Every attribute of that name in the media's section, where it came from a description."""
+        return self.section.attributes(name) if self.section is not None else []
 
 
 @frozen(kw_only=True)
@@ -200,6 +206,8 @@ def _section(media: Media, has_back_channel: bool) -> MediaSection:
         lines.append(Line("a", "sendonly"))
     if media.control is not None:
         lines.append(Line("a", f"control:{media.control}"))
+    if media.key_management is not None:
+        lines.append(Line("a", f"key-mgmt:{media.key_management}"))
     for each in media.formats:
         known = _STATIC.get(each.payload_type)
         if each.encoding and known != (each.encoding, each.clock_rate):

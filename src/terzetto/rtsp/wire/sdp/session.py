@@ -79,3 +79,7 @@ class SessionDescription:
     def attribute(self, name: str) -> str | None:
         """The value of a session-level attribute; empty for a flag."""
         return attribute(self.lines, name)
+
+    def attributes(self, name: str) -> list[str]:
+        """The values of every session-level attribute of that name."""
+        return attributes(self.lines, name)
