@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from terzetto.errors import (
         AddressInUse,
+        AllPathsFailed,
         AuthenticationFailed,
         CallerError,
         ConnectionRefusedByPeer,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         WorldError,
         WrongProtocol,
     )
+    from terzetto.primitives.reconnection import Reconnection
     from terzetto.rist.api import (
         RistReceiver,
         RistSender,
@@ -65,6 +67,15 @@ if TYPE_CHECKING:
         open_srt_listener,
         open_srt_stream,
     )
+    from terzetto.srt.group import SrtGroup
+    from terzetto.srt.group_api import (
+        connect_srt_group,
+        connect_srt_group_listener,
+        open_srt_group,
+        open_srt_group_listener,
+    )
+    from terzetto.srt.group_listening import SrtGroupListener
+    from terzetto.srt.group_statistics import SrtGroupStatistics
     from terzetto.srt.listening import SrtListener, SrtRefusal
     from terzetto.srt.options import SrtOptions
     from terzetto.srt.statistics import SrtStatistics
@@ -74,6 +85,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddressInUse",
+    "AllPathsFailed",
     "AuthenticationFailed",
     "CallerError",
     "CongestionControl",
@@ -86,6 +98,7 @@ __all__ = [
     "PeerTimedOut",
     "PermissionRefused",
     "ProtocolViolation",
+    "Reconnection",
     "RistListener",
     "RistOptions",
     "RistPacket",
@@ -97,6 +110,9 @@ __all__ = [
     "RtspPacket",
     "RtspServerOptions",
     "ServerStream",
+    "SrtGroup",
+    "SrtGroupListener",
+    "SrtGroupStatistics",
     "SrtListener",
     "SrtOptions",
     "SrtPacket",
@@ -112,12 +128,16 @@ __all__ = [
     "connect_rist_receiver",
     "connect_rist_sender",
     "connect_rtsp_client",
+    "connect_srt_group",
+    "connect_srt_group_listener",
     "connect_srt_listener",
     "connect_srt_stream",
     "open_rist_listener",
     "open_rist_receiver",
     "open_rist_sender",
     "open_rtsp_client",
+    "open_srt_group",
+    "open_srt_group_listener",
     "open_srt_listener",
     "open_srt_stream",
     "serve_rtsp",
@@ -134,6 +154,15 @@ _HOMES: Final = {
     "connect_rtsp_client": "terzetto.rtsp.api",
     "open_rtsp_client": "terzetto.rtsp.api",
     "serve_rtsp": "terzetto.rtsp.api",
+    "AllPathsFailed": "terzetto.errors",
+    "Reconnection": "terzetto.primitives.reconnection",
+    "SrtGroup": "terzetto.srt.group",
+    "SrtGroupListener": "terzetto.srt.group_listening",
+    "SrtGroupStatistics": "terzetto.srt.group_statistics",
+    "connect_srt_group": "terzetto.srt.group_api",
+    "connect_srt_group_listener": "terzetto.srt.group_api",
+    "open_srt_group": "terzetto.srt.group_api",
+    "open_srt_group_listener": "terzetto.srt.group_api",
     "AddressInUse": "terzetto.errors",
     "AuthenticationFailed": "terzetto.errors",
     "CallerError": "terzetto.errors",

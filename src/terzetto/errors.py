@@ -12,6 +12,7 @@ The second level says whose fault it is, because that decides what to do about i
     │   ├── ConnectionRefusedByPeer  with code, reason and hint
     │   ├── AuthenticationFailed     keys, names or certificates do not match
     │   ├── PeerTimedOut             it never answered, or fell silent
+    │   ├── AllPathsFailed           every path of a group is gone, with the causes
     │   ├── WrongProtocol            it speaks, but not what we asked for
     │   └── ProtocolViolation        it broke the rules of a reliable channel
     └── WorldError                   look at the machine and the network
@@ -29,10 +30,13 @@ layers a decoder says so with `MalformedPacket`, which no public call lets out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trio import BrokenResourceError
 
 __all__ = [
     "AddressInUse",
+    "AllPathsFailed",
     "AuthenticationFailed",
     "CallerError",
     "ConnectionRefusedByPeer",
@@ -103,6 +107,15 @@ class AuthenticationFailed(PeerError):
 
 class PeerTimedOut(PeerError):
     """The peer never answered, or has been silent for longer than the session's time-out."""
+
+
+class AllPathsFailed(PeerError):
+    """Every path of a group is gone; ``causes`` has what happened to each."""
+
+    def __init__(self, message: str, causes: Sequence[Exception], *, hint: str = "") -> None:
+        what = "; ".join(str(cause) for cause in causes)
+        super().__init__(f"{message}: {what}" if what else message, hint=hint)
+        self.causes = tuple(causes)
 
 
 class WrongProtocol(PeerError):

@@ -46,12 +46,6 @@ def test_latency_sets_both_directions_and_one_direction_can_change_later() -> No
     assert (changed.receive_latency, changed.peer_latency) == (0.2, 0.5)
 
 
-@pytest.mark.parametrize("knobs", [{"group_connect": True}])
-def test_what_is_not_spoken_is_said(knobs: dict[str, object]) -> None:
-    with pytest.raises(UnsupportedOperation, match="not"):
-        with_knobs(None, knobs)
-
-
 def test_an_unknown_option_is_said() -> None:
     with pytest.raises(InvalidOption, match="no option 'latancy'"):
         with_knobs(None, {"latancy": 1})

@@ -13,7 +13,7 @@ from typing import Unpack
 import trio
 
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import InvalidUrl
+from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import Address, DatagramEndpoint
 from terzetto.net.network import current_network
 from terzetto.srt.core.negotiation import RefusedError
@@ -148,20 +148,32 @@ async def _call(nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndp
             troubles=runtime.troubles,
         )
     runtime.end_when_idle()
+    assert isinstance(outcome, SrtStream)
     return outcome
 
 
 async def _listen(
     nursery: trio.Nursery, target: SrtTarget, authorize: Authorize | None, endpoint: DatagramEndpoint | None
 ) -> SrtListener:
+    if target.options.group_connect:
+        raise UnsupportedOperation(
+            "this listener accepts single connections", hint="use open_srt_group_listener to accept groups"
+        )
+    runtime = await start_listening(nursery, target, endpoint)
+    return SrtListener(runtime, target.options, nursery, authorize)
+
+
+async def start_listening(
+    nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None
+) -> Runtime:
+    """The running socket of a listener."""
     local = Address("", target.port)
     if target.host:
         local = (await current_network().resolve(target.host, target.port))[0]
     family = 6 if local.is_ipv6 or target.options.ipv6_only == 1 else 4
     if not local.host and target.options.ipv6_only < 1:
         family = 0
-    runtime = await _start(nursery, target, endpoint, local, family)
-    return SrtListener(runtime, target.options, nursery, authorize)
+    return await _start(nursery, target, endpoint, local, family)
 
 
 async def _accept_one(

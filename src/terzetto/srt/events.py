@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TypeAlias
 
 import attrs
 
 from terzetto.primitives.datagrams import Address
+from terzetto.primitives.reconnection import ReconnectGivenUp, ReconnectScheduled
 from terzetto.srt.wire.key_material import KmState
 
 __all__ = [
@@ -14,6 +16,10 @@ __all__ = [
     "ConnectionRequested",
     "KeyAnnounced",
     "KeyRotated",
+    "MemberChanged",
+    "MemberJoined",
+    "MemberLost",
+    "MemberState",
     "PacketsSkipped",
     "PeerClosed",
     "PeerConnected",
@@ -95,6 +101,61 @@ class PacketsSkipped:
     count: int
 
 
+class MemberState(Enum):
+    """How a member of a group stands."""
+
+    PENDING = "pending"
+    """It is being called."""
+    STANDBY = "standby"
+    """Connected; only keep-alives travel."""
+    FRESH = "fresh"
+    """It sends, and has not proved itself yet."""
+    STABLE = "stable"
+    UNSTABLE = "unstable"
+    """The peer has been silent on it for too long; its packets travel on another member as well."""
+    WARY = "wary"
+    """It was unstable and answers again."""
+    BROKEN = "broken"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether packets travel on it."""
+        return self.value in _ACTIVE
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing else need travel beside it."""
+        return self.value in ("fresh", "stable")
+
+
+_ACTIVE = frozenset({"fresh", "stable", "unstable", "wary"})
+
+
+@attrs.frozen
+class MemberJoined:
+    """A group has one more connection."""
+
+    peer: Address
+    weight: int
+
+
+@attrs.frozen
+class MemberChanged:
+    """A member of a group stands differently now."""
+
+    peer: Address
+    state: MemberState
+
+
+@attrs.frozen
+class MemberLost:
+    """A member of a group is gone, or could not be reached; the others go on."""
+
+    target: str
+    """Its URL where we called, its address where we were called."""
+    reason: str
+
+
 SrtEvent: TypeAlias = (
     PeerConnected
     | PeerClosed
@@ -105,4 +166,9 @@ SrtEvent: TypeAlias = (
     | KeyRotated
     | SecurityChanged
     | PacketsSkipped
+    | MemberJoined
+    | MemberChanged
+    | MemberLost
+    | ReconnectScheduled
+    | ReconnectGivenUp
 )

@@ -19,7 +19,7 @@ from terzetto.srt.runtime import Runtime
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.rejection import APPLICATION_FALLBACK, ApplicationReason
 
-__all__ = ["Authorize", "SrtListener", "SrtRefusal"]
+__all__ = ["Authorize", "SrtListener", "SrtRefusal", "ask"]
 
 
 @attrs.frozen
@@ -41,6 +41,21 @@ class SrtRefusal:
 Authorize: TypeAlias = Callable[[ConnectionRequest], Awaitable[SrtOptions | SrtRefusal | None]]
 """Decides about a caller: None lets it in on the listener's options, `SrtOptions` on these (a passphrase
 chosen by stream id, say), `SrtRefusal` turns it away. Runs once for each attempt, however often it is repeated."""
+
+
+async def ask(
+    authorize: Authorize, request: ConnectionRequest, patience: float
+) -> SrtOptions | SrtRefusal | None:
+    """What the hook says about a caller, in time or not."""
+    verdict: SrtOptions | SrtRefusal | None = SrtRefusal(ApplicationReason.OVERLOAD, "no decision in time")
+    # The caller waits no longer than its own time-out, which is ours unless somebody changed it.
+    with trio.move_on_after(max(patience, 1.0)):
+        try:
+            verdict = await authorize(request)
+        except Exception:
+            CONN.exception("authorize failed for %s", request.peer)
+            verdict = SrtRefusal(ApplicationReason.INTERNAL_ERROR, "authorize failed")
+    return verdict
 
 
 class SrtListener(trio.abc.Listener[SrtStream]):
@@ -121,17 +136,7 @@ class SrtListener(trio.abc.Listener[SrtStream]):
             self._publish(what)
 
     async def _ask(self, authorize: Authorize, request: ConnectionRequest) -> None:
-        verdict: SrtOptions | SrtRefusal | None = SrtRefusal(
-            ApplicationReason.OVERLOAD, "no decision in time"
-        )
-        # The caller waits no longer than its own time-out, which is ours unless somebody changed it.
-        with trio.move_on_after(max(self._options.connect_timeout, 1.0)):
-            try:
-                verdict = await authorize(request)
-            except Exception:
-                CONN.exception("authorize failed for %s", request.peer)
-                verdict = SrtRefusal(ApplicationReason.INTERNAL_ERROR, "authorize failed")
-        self._decide(request, verdict)
+        self._decide(request, await ask(authorize, request, self._options.connect_timeout))
 
     def _decide(self, request: ConnectionRequest, verdict: SrtOptions | SrtRefusal | None) -> None:
         core = self._runtime.core

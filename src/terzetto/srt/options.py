@@ -241,6 +241,11 @@ class SrtOptions:
     packet_filter: str = _option("", "packetfilter", _PRE, _bytes_up_to(LONGEST_FILTER))
     """Parities against loss, in libsrt's words: ``fec,cols:10,rows:5,layout:staircase,arq:onreq``."""
     group_connect: bool = _option(False, "groupconnect", _PRE, _flag)
+    """A listener takes groups; `open_srt_group_listener` sets it."""
+    group_stability_timeout: float = _option(
+        0.060, "groupminstabletimeo", _PRE, _between(0.060, _LONGEST_DELAY, "seconds"), milliseconds=True
+    )
+    """The least time that the peer may be silent before a member of a backup group counts as unstable."""
 
     def __attrs_post_init__(self) -> None:
         if self.latency is not None:
@@ -250,8 +255,6 @@ class SrtOptions:
         if self.packet_filter:
             self._check_filter()
         self._check_mode()
-        if self.group_connect:
-            raise UnsupportedOperation("groups are not spoken here yet")
         if self.linger is not None:
             _between(0, 3600, "seconds")(self, attrs.fields(SrtOptions).linger, self.linger)
         for name in ("ttl", "tos"):
@@ -367,6 +370,7 @@ class SrtKnobs(TypedDict, total=False):
     message_api: bool
     packet_filter: str
     group_connect: bool
+    group_stability_timeout: float
 
 
 def with_knobs(base: SrtOptions | None, knobs: Mapping[str, object]) -> SrtOptions:

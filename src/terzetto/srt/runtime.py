@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import trio
 
@@ -10,13 +11,28 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.session import Session, SessionPath
 from terzetto.net.endpoint import Address, DatagramEndpoint, EndpointOptions, Trouble
 from terzetto.net.network import Network
-from terzetto.srt.core.connection import Connection
+from terzetto.srt.core.connection import Connection, Signal
 from terzetto.srt.core.multiplexer import LISTENER, Multiplexer, Notice
-from terzetto.srt.core.negotiation import RefusedError
+from terzetto.srt.core.negotiation import GroupTerms, RefusedError
+from terzetto.srt.events import SrtEvent
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.stream import SrtStream
 
-__all__ = ["Runtime", "open_endpoint"]
+__all__ = ["Owner", "Runtime", "open_endpoint"]
+
+
+class Owner(Protocol):
+    """What a connection belongs to, and who hears of it."""
+
+    @property
+    def socket_id(self) -> int:
+        """The connection's id."""
+
+    def notify(self, what: SrtEvent | Signal) -> None:
+        """Something happened to the connection."""
+
+    def cut_off(self) -> None:
+        """The socket below is gone."""
 
 
 class Runtime:
@@ -29,9 +45,11 @@ class Runtime:
         self.on_listener: Callable[[object], None] = lambda _: None
         """Told what happens at the door: requests, refusals, streams that were let in."""
         self._endpoint = endpoint
-        self._streams: dict[int, SrtStream] = {}
+        self.make_owner: Callable[[Connection], Owner] = self._make_stream
+        """Makes what a new connection belongs to: a stream, unless its listener or caller knows better."""
+        self._streams: dict[int, Owner] = {}
         self._callers: dict[int, trio.Event] = {}
-        self._outcomes: dict[int, SrtStream | RefusedError] = {}
+        self._outcomes: dict[int, Owner | RefusedError] = {}
         self._is_ending = False
         self._stopped = trio.Event()
         self.session: Session[Notice] = Session(
@@ -51,9 +69,11 @@ class Runtime:
         await nursery.start(self.session.run)
         nursery.start_soon(self._say_goodbye_at_the_end)
 
-    async def call(self, peer: Address, options: SrtOptions) -> SrtStream | RefusedError:
-        """Call *peer*: the stream, or why there is none."""
-        socket_id = self.core.call(peer, options, now=current_micros())
+    async def call(
+        self, peer: Address, options: SrtOptions, *, terms: GroupTerms | None = None
+    ) -> Owner | RefusedError:
+        """Call *peer*: the owner of the connection, or why there is none."""
+        socket_id = self.core.call(peer, options, now=current_micros(), terms=terms)
         answered = self._callers[socket_id] = trio.Event()
         try:
             self.session.drain()
@@ -110,20 +130,24 @@ class Runtime:
 
     def _add_stream(self, connection: Connection) -> None:
         socket_id = connection.agreement.local_id
-        stream = SrtStream(connection, self.core, self.session, self.local_address, self._forget)
+        stream = self.make_owner(connection)
         self._streams[socket_id] = stream
         if socket_id in self._callers:
             self._finish_call(socket_id, stream)
         else:
             self.on_listener(stream)
 
-    def _finish_call(self, socket_id: int, outcome: SrtStream | RefusedError) -> None:
+    def _make_stream(self, connection: Connection) -> SrtStream:
+        return SrtStream(connection, self.core, self.session, self.local_address, self.forget)
+
+    def _finish_call(self, socket_id: int, outcome: Owner | RefusedError) -> None:
         waiting = self._callers.get(socket_id)
         if waiting is not None:
             self._outcomes[socket_id] = outcome
             waiting.set()
 
-    def _forget(self, stream: SrtStream) -> None:
+    def forget(self, stream: Owner) -> None:
+        """The owner of a connection is done with it."""
         self._streams.pop(stream.socket_id, None)
         if self._is_ending:
             self._end_if_idle()

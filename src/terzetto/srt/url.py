@@ -11,9 +11,12 @@ from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.srt.options import SrtKnobs, SrtOptions, with_knobs
 from terzetto.url import EndpointUrl, QueryReader, parse_url
 
-__all__ = ["SrtTarget", "target_from_url"]
+__all__ = ["GROUP_MODES", "SrtTarget", "target_from_url"]
 
 _LONGEST_MS: Final = 65_535
+_LARGEST_WEIGHT: Final = 65_535
+
+GROUP_MODES: Final = ("broadcast", "backup", "balancing")
 
 # Parameter of the URL -> field of the options; several names are those of other tools.
 _MILLISECONDS: Final = {
@@ -25,6 +28,7 @@ _MILLISECONDS: Final = {
     "conntimeo": "connect_timeout",
     "connect_timeout": "connect_timeout",
     "peeridletimeo": "peer_idle_timeout",
+    "groupminstabletimeo": "group_stability_timeout",
 }
 _INTEGERS: Final = {
     "maxbw": "max_bandwidth",
@@ -94,6 +98,9 @@ class SrtTarget:
     host: str
     port: int
     options: SrtOptions
+    weight: int = 0
+    """Of a member of a group: in a backup group the one with the largest sends."""
+    group_mode: str | None = None
 
     def __str__(self) -> str:
         return str(self.url)
@@ -112,6 +119,10 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
     values: dict[str, object] = {}
     mode = reader.choice("mode", _MODES)
     _read(reader, values)
+    weight = reader.integer("weight") or 0
+    if not 0 <= weight <= _LARGEST_WEIGHT:
+        raise InvalidUrl(f"weight is {weight}; it must be between 0 and {_LARGEST_WEIGHT}")
+    group_mode = reader.choice("groupmode", {mode: mode for mode in GROUP_MODES})
     reader.finish()
     if mode == "rendezvous":
         raise UnsupportedOperation("rendezvous is not spoken here yet", hint="let one side call, one listen")
@@ -124,7 +135,15 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
     host = url.host
     if listen and not host:
         host = options.local_address
-    return SrtTarget(url=url, listen=listen, host=host, port=url.port, options=options)
+    return SrtTarget(
+        url=url,
+        listen=listen,
+        host=host,
+        port=url.port,
+        options=options,
+        weight=weight,
+        group_mode=group_mode,
+    )
 
 
 def _read(reader: QueryReader, values: dict[str, object]) -> None:

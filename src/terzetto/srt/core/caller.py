@@ -14,6 +14,7 @@ from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import Micros, micros
 from terzetto.srt.core.negotiation import (
     Agreement,
+    GroupTerms,
     RefusedError,
     agree_as_initiator,
     encryption_field,
@@ -46,6 +47,7 @@ class Caller:
         local: str | None,
         entropy: EntropySource,
         now: Micros,
+        terms: GroupTerms | None = None,
     ) -> None:
         self.peer = peer
         self.local = local
@@ -55,8 +57,12 @@ class Caller:
         """Whether anything answered at all."""
         self._local_id = local_id
         self._initial_sequence = int.from_bytes(entropy(4), "big") % SEQUENCE_MASK
+        self._terms = terms
         self._keys = make_keys(options, entropy)
         self._started_at = now
+        if terms is not None:
+            self._initial_sequence = terms.initial_sequence
+            self._started_at = terms.started_at
         self._give_up_at = now + micros(options.connect_timeout)
         self._repeat_at = now
         self._cookie: int | None = None
@@ -100,6 +106,7 @@ class Caller:
             timestamp=timestamp,
             started_at=self._started_at,
             now=now,
+            terms=self._terms,
         )
 
     def _take_cookie(self, answer: Handshake, now: Micros) -> None:
@@ -125,7 +132,8 @@ class Caller:
                 peer_ip=encode_peer_ip(self.peer.host),
             )
         else:
-            blocks = offer_extensions(self.options, self._keys, advertised=self._advertised)
+            group = None if self._terms is None else self._terms.membership
+            blocks = offer_extensions(self.options, self._keys, advertised=self._advertised, group=group)
             question = Handshake(
                 version=5,
                 encryption=self._advertised or encryption_field(self.options),

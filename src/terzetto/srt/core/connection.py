@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -85,6 +85,9 @@ class Connection:
         self.peer_error = 0
         """The peer cannot use what we send, and this is its reason; 0 where it has not complained."""
         self.established_at = now
+        self.before_run: Callable[[Micros], None] | None = None
+        """What the group of this member does before anything is taken in."""
+        self.last_data_at: Micros | None = None
         self._keys = agreement.keys
         self._last_heard_at = now
         self._last_sent_at = now
@@ -101,6 +104,8 @@ class Connection:
     def handle_run(self, packets: Sequence[Buffer], *, now: Micros) -> list[Buffer]:
         """Take in datagrams of our peer; returns those that are addressed to another socket id."""
         strangers: list[Buffer] = []
+        if self.before_run is not None:
+            self.before_run(now)
         receiver = self.receiver
         is_open = self.state in (State.CONNECTED, State.CLOSING)
         before = self.counters.received
@@ -115,6 +120,8 @@ class Connection:
         if len(strangers) < len(packets):
             self._last_heard_at = now
         arrived = self.counters.received - before
+        if arrived:
+            self.last_data_at = now
         if arrived and self.state in (State.CONNECTED, State.CLOSING):
             self._report_arrivals(arrived, now)
         if receiver.overflowed:
@@ -215,19 +222,35 @@ class Connection:
         # empty one, it would reach a reader that has not begun to wait.
         self._skip_due(now)
         taken = self.receiver.take(now, limit)
-        self._note_reading(now)
+        self.was_read(now=now)
         return taken
 
     def take_messages(self, *, now: Micros, limit: int) -> list[Message]:
         """The same where messages may be longer than a packet."""
         taken = self.receiver.take_messages(now, limit)
-        self._note_reading(now)
+        self.was_read(now=now)
         return taken
 
-    def _note_reading(self, now: Micros) -> None:
+    def was_read(self, *, now: Micros) -> None:
+        """Whoever reads has seen what is due now; `Signal.READABLE` tells of the next."""
         due = self.receiver.next_due()
         self._is_readable_told = due is not None and due <= now
         self._finish(now)
+
+    def keep_alive(self, *, now: Micros) -> None:
+        """Tell the peer at once that we are here, and send nothing else for now."""
+        if self.state is State.CONNECTED:
+            self._control(ControlType.KEEPALIVE, now=now)
+
+    def fail(self, reason: str, *, now: Micros) -> None:
+        """Give the connection up, as if the peer had fallen silent."""
+        self._break(reason, now)
+        self._finish(now)
+
+    @property
+    def last_heard_at(self) -> Micros:
+        """When the peer last said anything."""
+        return self._last_heard_at
 
     def has_room_for(self, count: int, *, now: Micros) -> bool:
         """Whether *count* packets would all be taken in now."""
@@ -387,8 +410,8 @@ class Connection:
 
     def _report_arrivals(self, arrived: int, now: Micros) -> None:
         receiver = self.receiver
-        if receiver.acks.arrived(arrived, now=now) and receiver.acks.light(receiver.buffer.frontier):
-            light = Acknowledgement(receiver.buffer.frontier & SEQUENCE_MASK)
+        if receiver.acks.arrived(arrived, now=now) and receiver.acks.light(receiver.acknowledged):
+            light = Acknowledgement(receiver.acknowledged & SEQUENCE_MASK)
             self._control(ControlType.ACK, now=now, body=light.encode())
             self.counters.acks_sent += 1
         report = receiver.losses_to_report(now=now)

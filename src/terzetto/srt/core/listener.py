@@ -17,6 +17,7 @@ from terzetto.srt.core.cookie import CookieJar
 from terzetto.srt.core.flood import AttemptLimit
 from terzetto.srt.core.negotiation import (
     Agreement,
+    GroupTerms,
     RefusedError,
     agree_as_responder,
     encryption_field,
@@ -121,9 +122,16 @@ class Listener:
         return request
 
     def accept(
-        self, request: ConnectionRequest, options: SrtOptions, *, local_id: int, now: Micros
+        self,
+        request: ConnectionRequest,
+        options: SrtOptions,
+        *,
+        local_id: int,
+        now: Micros,
+        terms: GroupTerms | None = None,
     ) -> Agreement:
         """Let a caller in on these options; `RefusedError`, and the caller told, when it does not fit."""
+        started_at = now if terms is None else terms.started_at
         self.pending.pop(request.key, None)
         try:
             agreement, blocks = agree_as_responder(
@@ -135,8 +143,9 @@ class Listener:
                 peer=request.peer,
                 local=request.local,
                 timestamp=request.timestamp,
-                started_at=now,
+                started_at=started_at,
                 now=request.received_at,
+                terms=terms,
             )
         except RefusedError as refusal:
             self._send_refusal(request.handshake, request.peer, request.local, refusal.code, now)
@@ -150,8 +159,8 @@ class Listener:
             socket_id=local_id,
             blocks=blocks.encode(is_response=True),
         )
-        self._remember(request.key, answer, started_at=now, until=1 << 62)
-        self._send(answer, request, started_at=now, now=now)
+        self._remember(request.key, answer, started_at=started_at, until=1 << 62)
+        self._send(answer, request, started_at=started_at, now=now)
         return agreement
 
     def refuse(self, request: ConnectionRequest, code: int, *, now: Micros) -> None:

@@ -16,7 +16,7 @@ from terzetto.primitives.time import Micros
 from terzetto.srt.core.caller import Caller
 from terzetto.srt.core.connection import Connection, Signal, State
 from terzetto.srt.core.listener import AttemptKey, ConnectionRequest, Listener
-from terzetto.srt.core.negotiation import Agreement, RefusedError
+from terzetto.srt.core.negotiation import Agreement, GroupTerms, RefusedError
 from terzetto.srt.events import ConnectionRefused, PeerConnected, SrtEvent
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlHeader, ControlType
@@ -65,10 +65,14 @@ class Multiplexer:
         """Begin to answer callers."""
         self.listener = Listener(options, entropy=self._entropy, now=now)
 
-    def call(self, peer: Address, options: SrtOptions, *, now: Micros) -> int:
+    def call(
+        self, peer: Address, options: SrtOptions, *, now: Micros, terms: GroupTerms | None = None
+    ) -> int:
         """Begin to call *peer*; the socket id under which notices about it come."""
         socket_id = self._new_id()
-        caller = Caller(peer, options, local_id=socket_id, local=None, entropy=self._entropy, now=now)
+        caller = Caller(
+            peer, options, local_id=socket_id, local=None, entropy=self._entropy, now=now, terms=terms
+        )
         self._calls[socket_id] = caller
         self._run_call(socket_id, caller, now)
         return socket_id
@@ -77,7 +81,14 @@ class Multiplexer:
         """Give a call up."""
         self._calls.pop(socket_id, None)
 
-    def accept(self, request: ConnectionRequest, options: SrtOptions, *, now: Micros) -> Connection | None:
+    def accept(
+        self,
+        request: ConnectionRequest,
+        options: SrtOptions,
+        *,
+        now: Micros,
+        terms: GroupTerms | None = None,
+    ) -> Connection | None:
         """Let a caller in; None when its handshake does not fit, which it has been told."""
         listener = self.listener
         if listener is None or request.key not in listener.pending:
@@ -87,7 +98,7 @@ class Multiplexer:
             return None
         socket_id = self._new_id()
         try:
-            agreement = listener.accept(request, options, local_id=socket_id, now=now)
+            agreement = listener.accept(request, options, local_id=socket_id, now=now, terms=terms)
         except RefusedError as refusal:
             self._tell_refusal(request.peer, request.stream_id, refusal)
             self._collect_listener()

@@ -12,7 +12,13 @@ from terzetto.primitives.time import MICROS_PER_MILLI, Micros, micros
 from terzetto.srt.core.cipher import overhead_of
 from terzetto.srt.core.key_exchange import KeyExchange
 from terzetto.srt.options import ANNOUNCED_VERSION, PER_PACKET_OVERHEAD, SrtOptions
-from terzetto.srt.wire.extensions import Capabilities, Capability, ExtensionRefused, Extensions
+from terzetto.srt.wire.extensions import (
+    Capabilities,
+    Capability,
+    ExtensionRefused,
+    Extensions,
+    GroupMembership,
+)
 from terzetto.srt.wire.filter_configuration import (
     FILTER_OVERHEAD,
     FilterConflict,
@@ -25,6 +31,7 @@ from terzetto.srt.wire.rejection import RejectionReason
 
 __all__ = [
     "Agreement",
+    "GroupTerms",
     "RefusedError",
     "agree_as_initiator",
     "agree_as_responder",
@@ -48,6 +55,20 @@ class RefusedError(Exception):
         self.code = code
         self.has_heard = True
         """Whether anything came from the peer before."""
+
+
+@attrs.frozen(kw_only=True)
+class GroupTerms:
+    """What a connection takes over from our group, which it is to join."""
+
+    membership: GroupMembership
+    """Our group's id and kind, and the weight of this member."""
+    started_at: Micros
+    """The clock of all members starts here, so that one payload has one timestamp."""
+    initial_sequence: int = 0
+    """Where a caller's numbers begin; who is called takes the caller's."""
+    peer_group: int | None = None
+    """The group that the other members found at the peer, once there is one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +97,8 @@ class Agreement:
     stream_id: str
     options: SrtOptions
     packet_filter: FilterSettings | None = None
+    group: GroupMembership | None = None
+    """The peer's group, where the connection is a member of one; the weight is the caller's word."""
 
     @property
     def payload_limit(self) -> int:
@@ -143,7 +166,9 @@ def _check_congestion(named: bytes, options: SrtOptions) -> None:
         raise RefusedError(RejectionReason.CONGESTION, "one side is live and the other transfers files")
 
 
-def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int) -> Extensions:
+def offer_extensions(
+    options: SrtOptions, keys: KeyExchange, *, advertised: int, group: GroupMembership | None = None
+) -> Extensions:
     """The blocks of an initiator's conclusion."""
     material = b""
     if options.passphrase:
@@ -162,6 +187,7 @@ def offer_extensions(options: SrtOptions, keys: KeyExchange, *, advertised: int)
         stream_id=options.stream_id.encode(),
         congestion=_congestion_block(options),
         packet_filter=options.packet_filter.encode(),
+        group=group,
         key_material=material,
     )
 
@@ -198,6 +224,7 @@ def agree_as_responder(
     timestamp: int,
     started_at: Micros,
     now: Micros,
+    terms: GroupTerms | None = None,
 ) -> tuple[Agreement, Extensions]:
     """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`."""
     theirs = _check_peer(offered.capabilities, options)
@@ -206,8 +233,7 @@ def agree_as_responder(
         raise RefusedError(
             RejectionReason.MESSAGEAPI, "one side sends a stream of bytes and the other messages"
         )
-    if offered.group is not None:
-        raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
+    answered_group = _answer_group(offered.group, terms)
     packet_filter = _agree_filter(offered.packet_filter, theirs, options)
     answer = _answer_keys(offered, theirs, options, keys)
     own = own_capability(options)
@@ -240,14 +266,30 @@ def agree_as_responder(
         stream_id=offered.stream_id.decode("utf-8", "replace"),
         options=options,
         packet_filter=None if packet_filter is None else packet_filter.settings(),
+        group=offered.group,
     )
     response = attrs.evolve(
         answer,
         capabilities=Capabilities(ANNOUNCED_VERSION, flags, receive_ms, peer_ms),
         congestion=_congestion_block(options),
         packet_filter=b"" if packet_filter is None else str(packet_filter).encode(),
+        group=answered_group,
     )
     return agreement, response
+
+
+def _answer_group(offered: GroupMembership | None, terms: GroupTerms | None) -> GroupMembership | None:
+    """Our side of the group that a caller wants its connection to belong to."""
+    if offered is None:
+        return None
+    if terms is None:
+        raise RefusedError(RejectionReason.GROUP, "groups are not accepted here")
+    ours = terms.membership
+    if offered.kind != ours.kind:
+        raise RefusedError(RejectionReason.GROUP, "the group is of another kind than its other members said")
+    if terms.peer_group is not None and offered.group_id != terms.peer_group:
+        raise RefusedError(RejectionReason.GROUP, "the caller's group is another one")
+    return attrs.evolve(offered, group_id=ours.group_id)
 
 
 def _answer_keys(
@@ -290,6 +332,7 @@ def agree_as_initiator(
     timestamp: int,
     started_at: Micros,
     now: Micros,
+    terms: GroupTerms | None = None,
 ) -> Agreement:
     """Judge the answer to our conclusion; or `RefusedError`, with the code that fits."""
     try:
@@ -303,6 +346,7 @@ def agree_as_initiator(
         raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
     _check_congestion(answered.congestion, options)
     packet_filter = _conclude_filter(answered.packet_filter, options)
+    group = None if terms is None else _conclude_group(answered.group, terms)
     _check_keys(keys.conclude(answered.key_material, answered.key_status), options)
     if keys.kind is CipherKind.AES_GCM and theirs.version < _SOUND_GCM:
         raise RefusedError(RejectionReason.CRYPTO, "the peer's AES-GCM is the unsound one of before 1.5.4")
@@ -325,7 +369,19 @@ def agree_as_initiator(
         stream_id=options.stream_id,
         options=options,
         packet_filter=None if packet_filter is None else packet_filter.settings(),
+        group=group,
     )
+
+
+def _conclude_group(answered: GroupMembership | None, terms: GroupTerms) -> GroupMembership:
+    """The peer's group, as it answers to ours."""
+    if answered is None:
+        raise RefusedError(RejectionReason.GROUP, "the peer takes the connection, and makes no group of it")
+    if answered.kind != terms.membership.kind:
+        raise RefusedError(RejectionReason.GROUP, "the peer made a group of another kind")
+    if terms.peer_group is not None and answered.group_id != terms.peer_group:
+        raise RefusedError(RejectionReason.GROUP, "this peer's group is not that of the other members")
+    return attrs.evolve(answered, weight=terms.membership.weight)
 
 
 def _agree_filter(offered: bytes, theirs: Capabilities, options: SrtOptions) -> FilterRequest | None:

@@ -98,6 +98,52 @@ class Receiver:
         self._quick_kind = SOLO_FLAGS & self._quick_mask
         self.was_cut_short = False
         """The stream ended and something before its end never came."""
+        self._is_member = False
+        self._heard: int | None = None
+
+    def join_group(self, first: int, clock: PlayoutClock) -> None:
+        """Become one of several that receive the same packets; our first one is at *first*.
+
+        From here on the group decides what is late, and `advance` tells us what the others have.
+        """
+        self._is_member = True
+        self.clock = clock
+        self.acks = AckSchedule(first=first)
+        self._heard = -1
+        self.follow(first)
+
+    def follow(self, first: int) -> None:
+        """Nothing waits here, and the other members have everything below *first*: begin there."""
+        # The peer may not have sent all that on this link, and would take it for an attack if we acknowledged
+        # what it did not send. So we say how far we heard it, until it has caught up.
+        if self._heard is None:
+            self._heard = self.highest + 1
+        self.buffer = ReceiveBuffer(first=first, capacity=self.buffer.capacity)
+        self.losses.clear()
+        self._gone.clear()
+        self._to_report.clear()
+        self.highest = first - 1
+
+    def advance(self, position: int) -> None:
+        """The group has delivered, or given up, everything below *position*."""
+        position = min(position, self.highest + 1)
+        if position > self.buffer.frontier:
+            self.losses.remove_below(position)
+            self._gone.remove_below(position)
+            self._advance(position)
+
+    @property
+    def acknowledged(self) -> int:
+        """The position below which the sender may forget what it sent on this link; negative for none."""
+        frontier = self.buffer.frontier
+        return frontier if self._heard is None else min(frontier, self._heard)
+
+    def first_waiting(self) -> tuple[int, Micros] | None:
+        """The first packet that waits here, behind a gap or not, and when it is due."""
+        line = self.buffer.line
+        if line:
+            return line[0][1], line[0][0]
+        return self._gap()
 
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
@@ -139,7 +185,9 @@ class Receiver:
         due_after = now + clock.delay + clock.drift
         reference = now - clock.base + 0x8000_0000
         frontier = buffer.frontier
-        in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
+        in_line = (
+            not self.losses and not buffer.ahead and not self.tolerance.is_active and self._heard is None
+        )
         room = buffer.limit - frontier
         index = start
         quick = 0
@@ -177,7 +225,9 @@ class Receiver:
                 self.highest = frontier - 1
             self._take_with_care(packet, sequence, flags, timestamp, now)
             frontier = buffer.frontier
-            in_line = not self.losses and not buffer.ahead and not self.tolerance.is_active
+            in_line = (
+                not self.losses and not buffer.ahead and not self.tolerance.is_active and self._heard is None
+            )
             room = buffer.limit - frontier
             if receiving is not None:
                 under_key = quick_kind | receiving.active << KEY_SHIFT
@@ -203,6 +253,8 @@ class Receiver:
 
     def _take_with_care(self, packet: Buffer, sequence: int, flags: int, timestamp: int, now: Micros) -> None:
         counters = self._counters
+        if self._heard is not None:
+            self._note_heard(sequence)
         if not flags & MESSAGE_NUMBER_MASK:
             counters.count_malformed("packet filter's packet without a filter")
             return
@@ -293,6 +345,14 @@ class Receiver:
             self._to_report += tolerance.arrived(in_order=position > self.highest)
         self.highest = max(self.highest, position)
 
+    def _note_heard(self, sequence: int) -> None:
+        position = unwrap_sequence(sequence, self.buffer.frontier)
+        if position >= self.buffer.limit:
+            self.follow(position)  # the others fell silent long ago: begin where this member is
+        self._heard = max(self._heard or 0, position + 1)
+        if position >= self.buffer.frontier:
+            self._heard = None
+
     def _count_useless(self, position: int, play_at: Micros, now: Micros) -> None:
         counters = self._counters
         if now > play_at and self._agreement.has_playout:
@@ -334,7 +394,7 @@ class Receiver:
 
     def skip_due(self, now: Micros) -> int:
         """Give up on gaps that hold back what is due; how many packets were given up."""
-        if not self._drops_late:
+        if not self._drops_late or self._is_member:
             return 0
         skipped = 0
         while (gap := self._gap()) is not None and gap[1] <= now:
@@ -375,7 +435,13 @@ class Receiver:
         """When the first thing to be read is due; None when nothing is there, or not yet whole."""
         if self.assembler is not None:
             return 0 if self.assembler.is_ready else None
-        return self.buffer.next_due()
+        due = self.buffer.next_due()
+        if self._is_member and self.buffer.ahead:
+            # In a group it may be time to go on behind a gap, which the group decides.
+            gap = self._gap()
+            if gap is not None and (due is None or gap[1] < due):
+                due = gap[1]
+        return due
 
     def take_messages(self, now: Micros, limit: int) -> list[Message]:
         """Up to *limit* whole messages."""
@@ -432,7 +498,10 @@ class Receiver:
     def acknowledge(self, *, now: Micros) -> tuple[int, Acknowledgement] | None:
         """The acknowledgement timer fired: number and content of what to send, if anything."""
         acks = self.acks
-        position = self.buffer.frontier
+        position = self.acknowledged
+        if position < 0:
+            acks.due_at = None
+            return None
         room = self.buffer.room
         round_trip = self._round_trip
         # A sender without a clock of its own steers by what we report, also while a gap holds the position back.
@@ -456,7 +525,7 @@ class Receiver:
             due = self.acks.due_at
             if self.losses and self._report_at is not None and (due is None or self._report_at < due):
                 due = self._report_at
-        if self._drops_late and self.buffer.ahead:
+        if self._drops_late and self.buffer.ahead and not self._is_member:
             gap = self._gap()
             if gap is not None and (due is None or gap[1] < due):
                 due = gap[1]

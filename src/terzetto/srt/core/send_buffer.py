@@ -59,6 +59,10 @@ class SendBuffer:
         self.packets += packets
         self._origins.append((self.end, origin))
 
+    def restart(self, position: int) -> None:
+        """Go on elsewhere; only where nothing waits."""
+        self.base = self.unsent = position
+
     def next_originals(self, most: int) -> list[bytes]:
         """Up to *most* packets that have never left; they count as sent from here on."""
         start = self.unsent - self.base

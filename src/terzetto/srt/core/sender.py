@@ -73,6 +73,8 @@ class Sender:
         self.pacer = Pacer(self.controller)
         self.outgoing: list[bytes] = []
         self.flow_window = agreement.flow_window
+        self.acknowledged_to = agreement.initial_sequence
+        """The peer has everything below this position, or gave it up."""
         self._agreement = agreement
         self._counters = counters
         self._round_trip = round_trip
@@ -151,6 +153,23 @@ class Sender:
         self.controller.on_input(len(pieces), len(message), now=now)
         self.pump(now)
         return True
+
+    def align(self, position: int, message: int) -> None:
+        """Go on at *position* with *message*, as the other members of a group do. Never backwards.
+
+        What is left of before is given up: on this link nobody waits for it any more.
+        """
+        self._give_up_below(self.buffer.end)
+        self.buffer.restart(position)
+        self.acknowledged_to = position
+        self._losses.clear()
+        self._message = message
+
+    def make_room(self, count: int) -> None:
+        """Give the oldest up for *count* new packets, where the other members of a group go on without us."""
+        missing = count - self.buffer.room
+        if missing > 0:
+            self._give_up_below(self.buffer.base + missing)
 
     def _build(self, payloads: Sequence[Buffer], origin: Micros) -> list[bytes]:
         pack = DATA_HEADER.pack
@@ -320,6 +339,7 @@ class Sender:
         if released > 0:
             self._progress_at = now
             self._silent_rounds = 1
+            self.acknowledged_to = position
             self._release(position)
             if ack.available_buffer is None:
                 self.flow_window = max(0, self.flow_window - released)
@@ -442,6 +462,11 @@ class Sender:
                 paced = max(paced, self._held_back_until)
             due = paced if due is None else min(due, paced)
         return due
+
+    @property
+    def waiting_since(self) -> Micros | None:
+        """Since when something waits to be acknowledged."""
+        return self._busy_since
 
     @property
     def is_drained(self) -> bool:

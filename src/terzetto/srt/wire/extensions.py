@@ -30,7 +30,7 @@ the trace of a library that swapped every word of a control packet.
 from __future__ import annotations
 
 import struct
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import Final
 
 import attrs
@@ -41,6 +41,7 @@ from terzetto.srt.wire.key_material import LARGEST_KEY_MATERIAL, KmState
 from terzetto.srt.wire.rejection import RejectionReason
 
 __all__ = [
+    "GROUP_BIT",
     "LONGEST_CONGESTION",
     "LONGEST_FILTER",
     "LONGEST_STREAM_ID",
@@ -48,6 +49,7 @@ __all__ = [
     "Capability",
     "ExtensionRefused",
     "Extensions",
+    "GroupKind",
     "GroupMembership",
 ]
 
@@ -60,7 +62,7 @@ _HSREQ, _HSRSP, _KMREQ, _KMRSP, _SID, _CONGESTION, _FILTER, _GROUP = range(1, 9)
 _BLOCK: Final = struct.Struct("!HH")
 _CAPABILITIES: Final = struct.Struct("!IIHH")
 _MEMBERSHIP: Final = struct.Struct("!IBBH")
-_GROUP_BIT: Final = 0x4000_0000
+GROUP_BIT: Final = 0x4000_0000
 
 
 class ExtensionRefused(MalformedPacket):
@@ -94,13 +96,24 @@ class Capabilities:
     sender_delay_ms: int = 0
 
 
+class GroupKind(IntEnum):
+    """How the members of a group share the work."""
+
+    BROADCAST = 1
+    """Every packet travels on every member."""
+    BACKUP = 2
+    """Packets travel on the best member; the others stand by."""
+    BALANCING = 3
+    """Each packet travels on one member. Reserved by libsrt, which refuses it; ours alone."""
+
+
 @attrs.frozen
 class GroupMembership:
     """The connection belongs to a group of its sender's."""
 
     group_id: int
     kind: int
-    """1 broadcast, 2 main and backup."""
+    """A `GroupKind`, or a number that nobody has given a meaning."""
     flags: int = 0
     weight: int = 0
 
@@ -216,7 +229,7 @@ def _decode_group(body: bytes) -> GroupMembership:
     if len(body) != _MEMBERSHIP.size:
         raise ExtensionRefused("group block has the wrong size")
     group_id, kind, flags, weight = _MEMBERSHIP.unpack(body)
-    if not group_id & _GROUP_BIT:
+    if not group_id & GROUP_BIT:
         raise ExtensionRefused("group id is not one")
     return GroupMembership(group_id, kind, flags, weight)
 

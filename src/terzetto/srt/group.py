@@ -1,0 +1,474 @@
+"""Several SRT connections that carry one stream, as one trio stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final, Protocol
+
+import trio
+
+from terzetto.driver.clock import current_micros
+from terzetto.driver.delivery import EventHub
+from terzetto.errors import AllPathsFailed, CallerError, PeerError
+from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
+from terzetto.srt.core.connection import Signal, State
+from terzetto.srt.core.group.group import Group
+from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, SrtEvent
+from terzetto.srt.group_snapshots import group_snapshot
+from terzetto.srt.group_statistics import SrtGroupStatistics
+from terzetto.srt.log import log_event
+from terzetto.srt.member import Member
+from terzetto.srt.stream import SrtPacket
+from terzetto.srt.wire.numbers import SEQUENCE_MASK
+
+__all__ = ["SrtGroup"]
+
+_READ_PACKETS: Final = 1024
+
+# What a member that is gone had received is still delivered; nothing waits longer than its latency and this.
+_LAST_WORDS: Final = MICROS_PER_SECOND
+
+
+class Dialler(Protocol):
+    """Whoever keeps the members of a group called."""
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether more members may still come."""
+
+    async def add(self, url: str) -> None:
+        """Call one more."""
+
+    async def remove(self, url: str) -> None:
+        """Call this one no more, and say goodbye to it."""
+
+    def stop(self) -> None:
+        """Call nobody any more."""
+
+
+class SrtGroup(trio.abc.Stream):
+    """Sends and receives live media with one peer over several connections.
+
+    It is used like an `SrtStream`. In broadcast mode every packet travels on every member and the receiver takes
+    the first copy; in backup mode one member sends and another takes over, with what was not acknowledged, when
+    the peer falls silent on it. A member that fails is an event; `terzetto.errors.AllPathsFailed` is raised when
+    the last one has and no other is being called.
+    """
+
+    def __init__(self, core: Group, payload_size: int) -> None:
+        self._core = core
+        self._payload_size = payload_size
+        self._members: list[Member] = []
+        self._events: EventHub[SrtEvent] = EventHub()
+        self._dialler: Dialler | None = None
+        self._readable = trio.Event()
+        self._writable = trio.Event()
+        self._wake = trio.Event()
+        self._stopped = trio.Event()
+        self._is_closed = False
+        self._is_sending = False
+        self._is_receiving = False
+        self._rest: Buffer = b""
+        self._waiting: list[SrtPacket] = []
+        self._next_position = core.reception.next
+        self._failures: dict[str, Exception] = {}
+        self._leaving: dict[Member, Micros] = {}
+        self._began_at = current_micros()
+        self.is_started = False
+        """Whether its own task runs, or has run."""
+
+    # What it is
+
+    @property
+    def mode(self) -> str:
+        """``broadcast`` or ``backup``."""
+        return self._core.kind.name.lower()
+
+    @property
+    def group_id(self) -> int:
+        """Our id of the group, which the peer knows it by."""
+        return self._core.group_id
+
+    @property
+    def stream_id(self) -> str:
+        """The stream id that the caller gave."""
+        return self._members[0].connection.agreement.stream_id if self._members else ""
+
+    @property
+    def payload_size(self) -> int:
+        """The most that one packet carries here."""
+        return self._payload_size
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was closed, or came to its end."""
+        return self._is_closed or (self.is_started and self.is_over)
+
+    @property
+    def size(self) -> int:
+        """How many members there are."""
+        return len(self._members)
+
+    @property
+    def failures(self) -> list[Exception]:
+        """Why those members that are not there are not there."""
+        return list(self._failures.values())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether at least one member is connected."""
+        return self._core.is_connected
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no member is left and none is on its way."""
+        return not self._members and not (self._dialler is not None and self._dialler.is_trying)
+
+    def statistics(self) -> SrtGroupStatistics:
+        """What the group delivered and how each member stands."""
+        return group_snapshot(
+            self._core,
+            [(member.target, member.link) for member in self._members if member.link is not None],
+            began_at=self._began_at,
+            now=current_micros(),
+        )
+
+    def events(self) -> AsyncGenerator[SrtEvent, None]:
+        """What happens from now on, after the most recent of what has happened."""
+        return self._events.listen()
+
+    # Members
+
+    async def add(self, url: str) -> None:
+        """Call one more member, in the background; `MemberJoined` or `MemberLost` tells how it went."""
+        await self._need_dialler().add(url)
+
+    async def remove(self, url: str) -> None:
+        """Say goodbye to the member that was called by *url*, and do not call it again."""
+        await self._need_dialler().remove(url)
+
+    def _need_dialler(self) -> Dialler:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        if self._dialler is None:
+            raise CallerError(
+                "the caller decides about the members of a group, and this one was called",
+                hint="add and remove members at the other end",
+            )
+        return self._dialler
+
+    def use_dialler(self, dialler: Dialler) -> None:
+        """*dialler* brings the members from now on."""
+        self._dialler = dialler
+
+    @property
+    def core(self) -> Group:
+        """The rules of this group."""
+        return self._core
+
+    def join(self, member: Member) -> None:
+        """A member is connected."""
+        now = current_micros()
+        member.link = self._core.join(member.connection, now=now)
+        member.owner = self
+        self._failures.pop(member.target, None)
+        self._members.append(member)
+        self._payload_size = min(self._payload_size, member.connection.agreement.payload_limit)
+        self.publish(MemberJoined(member.peer_address, member.link.weight))
+        self._settle(now)
+        self._writable.set()
+        self._wake.set()
+
+    def failed(self, target: str, cause: Exception) -> None:
+        """A member could not be reached."""
+        self._failures[target] = cause
+        self.publish(MemberLost(target, str(cause)))
+        self._wake_all()
+
+    def reconsider(self) -> None:
+        """Something changed about who may still come."""
+        self._wake_all()
+
+    def hear(self, member: Member, what: SrtEvent | Signal) -> None:
+        """Something happened to a member; what follows from it, our own task does."""
+        if what is Signal.READABLE:
+            self._readable.set()
+        elif what is Signal.WRITABLE:
+            self._writable.set()
+        elif not isinstance(what, Signal):
+            self.publish(what)
+        if member.gone.is_set():
+            self._wake_all()
+
+    def publish(self, event: SrtEvent) -> None:
+        """Tell an event to everybody who listens."""
+        self._events.publish(event)
+        log_event(event, getattr(event, "peer", None))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Look after the members until the group is closed or has come to its end."""
+        self.is_started = True
+        task_status.started()
+        while not self._is_closed:
+            self._wake = trio.Event()
+            now = current_micros()
+            self._tend(now)
+            if self.is_over:
+                self._readable.set()
+                self._writable.set()
+                if self._dialler is None:
+                    return
+            looks = [*self._leaving.values()]
+            look = self._core.next_timeout(now=now)
+            if look is not None:
+                looks.append(look)
+            with trio.move_on_at(min(looks) / MICROS_PER_SECOND if looks else float("inf")):
+                await self._wake.wait()
+
+    def _tend(self, now: Micros) -> None:
+        for member in list(self._members):
+            if not member.gone.is_set():
+                continue
+            if member not in self._leaving:
+                latency = member.connection.agreement.receive_delay
+                self._leaving[member] = now + latency + _LAST_WORDS
+            if member.is_over or now >= self._leaving[member]:
+                self._dismiss(member, now)
+        self._core.handle_timeout(now=now)
+        self._settle(now)
+
+    def _dismiss(self, member: Member, now: Micros) -> None:
+        self._members.remove(member)
+        self._leaving.pop(member, None)
+        connection = member.connection
+        said_goodbye = connection.state is not State.BROKEN
+        reason = "the peer said goodbye" if said_goodbye else connection.reason
+        if not said_goodbye:
+            self._failures[member.target] = PeerError(
+                f"the connection with {member.peer_address} broke: {connection.reason}"
+            )
+        assert member.link is not None
+        self._core.leave(member.link, now=now)
+        member.owner = None
+        member.abort(now)
+        self.publish(MemberLost(member.target, reason))
+
+    def _settle(self, now: Micros) -> None:
+        for member in list(self._members):
+            member.settle(now)
+        if self._core.changes:
+            changes, self._core.changes = self._core.changes, []
+            for link, state in changes:
+                self.publish(MemberChanged(link.connection.agreement.peer, state))
+
+    def _wake_all(self) -> None:
+        self._wake.set()
+        self._readable.set()
+        self._writable.set()
+
+    # Sending
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*, cut into payloads; returns when all of it is in the send buffers."""
+        view = memoryview(data if isinstance(data, bytes) else bytes(data))
+        size = self._payload_size
+        await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
+
+    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
+        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
+        await self.send_packets([payload], source_time=source_time)
+
+    async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
+        """Send several payloads, one packet each, as one batch; waits while no member is connected."""
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this group")
+        self._check_sizes(payloads)
+        self._is_sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            sent = 0
+            while True:
+                self._check_open()
+                now = current_micros()
+                self._writable = trio.Event()
+                left = payloads[sent:] if sent else payloads
+                sent += self._core.send(left, origin=self._origin(source_time, now), now=now)
+                self._settle(now)
+                if sent >= len(payloads):
+                    break
+                if not self._core.wait_for_room(now=now):
+                    await self._writable.wait()
+            await self._wait_writable()
+        finally:
+            self._is_sending = False
+
+    def send_packets_nowait(self, payloads: Sequence[Buffer]) -> None:
+        """Send several payloads now, all or none; `trio.WouldBlock` when there is no room or no member."""
+        if self._is_sending:
+            raise trio.BusyResourceError("another task is sending on this group")
+        self._check_open()
+        self._check_sizes(payloads)
+        now = current_micros()
+        if not any(member.is_writable for member in self._members):
+            raise trio.WouldBlock
+        if self._core.room(now=now) < len(payloads):
+            raise trio.WouldBlock
+        self._core.send(payloads, origin=now, now=now)
+        self._settle(now)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until a member is connected and has room."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            self._check_open()
+            self._writable = trio.Event()
+            if self._core.wait_for_room(now=current_micros()):
+                break
+            await self._writable.wait()
+        await self._wait_writable()
+
+    async def _wait_writable(self) -> None:
+        # A socket that does not take more is no reason to wait while another does.
+        if self._members and not any(member.is_writable for member in self._members):
+            await self._members[0].wait_writable()
+
+    def _origin(self, source_time: float | None, now: Micros) -> Micros:
+        if source_time is None:
+            return now
+        origin = micros(source_time)
+        if not self._core.started_at <= origin <= now:
+            raise ValueError("source_time must lie between the group's beginning and now")
+        return origin
+
+    def _check_sizes(self, payloads: Sequence[Buffer]) -> None:
+        for payload in payloads:
+            if len(payload) > self._payload_size:
+                raise CallerError(
+                    f"a payload has {len(payload)} bytes; this group takes {self._payload_size} at most",
+                    hint="use send_all, or set payload_size before connecting",
+                )
+
+    # Receiving
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What is due, joined; ``b""`` when the peer has closed every member.
+
+        Without *max_bytes* whole payloads are returned, several if several are due.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if not self._rest:
+            packets = await self._receive()
+            self._rest = packets[0].payload if len(packets) == 1 else b"".join(p.payload for p in packets)
+        else:
+            await trio.lowlevel.checkpoint()
+        if max_bytes is None or len(self._rest) <= max_bytes:
+            data, self._rest = self._rest, b""
+        else:
+            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
+        return bytes(data)
+
+    async def receive_packet(self) -> SrtPacket:
+        """The next payload; `trio.EndOfChannel` when the peer has closed every member."""
+        if self._waiting:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._waiting = (await self.receive_packets())[::-1]
+        return self._waiting.pop()
+
+    async def receive_packets(self) -> list[SrtPacket]:
+        """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed every member."""
+        packets = await self._receive()
+        if not packets:
+            raise trio.EndOfChannel
+        return packets
+
+    async def _receive(self) -> list[SrtPacket]:
+        if self._is_receiving:
+            raise trio.BusyResourceError("another task is receiving from this group")
+        self._is_receiving = True
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if self._waiting:
+                packets, self._waiting = self._waiting[::-1], []
+                return packets
+            while True:
+                if self._is_closed:
+                    raise trio.ClosedResourceError
+                now = current_micros()
+                self._readable = trio.Event()
+                taken = self._core.take(now=now, limit=_READ_PACKETS)
+                self._settle(now)
+                if taken:
+                    return self._describe(taken)
+                if self.is_over:
+                    self._raise_if_failed()
+                    return []
+                await self._readable.wait()
+        finally:
+            self._is_receiving = False
+
+    def _describe(self, taken: list[tuple[Micros, int, int, Buffer]]) -> list[SrtPacket]:
+        clock = self._core.clock
+        delay = clock.delay + clock.drift
+        expected = min(self._next_position, taken[0][1])
+        packets = []
+        for play_at, position, _, payload in taken:
+            packets.append(
+                SrtPacket(payload, position & SEQUENCE_MASK, (play_at - delay) / 1e6, position - expected)
+            )
+            expected = position + 1
+        self._next_position = expected
+        return packets
+
+    # The end
+
+    async def aclose(self) -> None:
+        """Wait until what was sent has arrived and been played (see ``linger``), say goodbye, and close.
+
+        Cancelled, it says goodbye at once.
+        """
+        if self._is_closed:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._dialler is not None:
+            self._dialler.stop()
+        try:
+            now = current_micros()
+            for member in list(self._members):
+                if member.connection.state is State.CONNECTED:
+                    member.close(now)
+            for member in list(self._members):
+                while member.connection.state is State.CLOSING:
+                    self._writable = trio.Event()
+                    await self._writable.wait()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Say goodbye and close, at once."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._dialler is not None:
+            self._dialler.stop()
+        now = current_micros()
+        for member in self._members:
+            member.owner = None
+            member.abort(now)
+        self._members.clear()
+        self._wake_all()
+        self._events.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        if self.is_over:
+            self._raise_if_failed()
+            raise PeerError("the peer has closed every connection of the group")
+
+    def _raise_if_failed(self) -> None:
+        if self._failures:
+            raise AllPathsFailed("every path of the group is gone", self.failures)
