@@ -91,7 +91,7 @@ async def test_libsrt_mends_what_we_send(layout: str, arq: str, passphrase: str,
     arrivals = Arrivals()
     query = f"latency={LATENCY_MS}&packetfilter=fec,{layout},arq:{arq}{passphrase}"
     command = tool(
-        "-s:200", "-pf:json", f"-statsout:{statistics}", f"srt://:{port}?mode=listener&{query}", "file://con"
+        "-s:20", "-pf:json", f"-statsout:{statistics}", f"srt://:{port}?mode=listener&{query}", "file://con"
     )
     with trio.fail_after(60):
         async with (
@@ -115,7 +115,8 @@ async def test_libsrt_mends_what_we_send(layout: str, arq: str, passphrase: str,
     assert sent.filter_sent > 0
     reports = [json.loads(line) for line in statistics.read_text().splitlines() if line.startswith("{")]
     rebuilt = sum(report["recv"]["packetsFilterSupply"] for report in reports)
-    assert rebuilt >= 5
+    # Where everything is asked for at once, the repeat mostly comes before the parity.
+    assert rebuilt >= (1 if arq == "always" else 5)
     if arq == "always":
         assert not missing
     else:
@@ -151,7 +152,7 @@ async def test_we_mend_what_libsrt_sends(layout: str, arq: str, passphrase: str)
                 statistics = stream.statistics()
     missing = arrivals.missing()
     assert statistics.filter_received > 0
-    assert statistics.filter_recovered >= 5
+    assert statistics.filter_recovered >= (1 if arq == "always" else 5)
     assert statistics.lost == statistics.recovered + statistics.unrecovered
     if arq == "never":
         assert statistics.naks_sent == 0
