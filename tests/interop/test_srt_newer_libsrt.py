@@ -109,8 +109,7 @@ async def exchange(stream: SrtStream, peer: Socket, *, sending: bool) -> str:
     if not sending:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(they_send, peer)
-            digest = await we_receive(stream)
-        return digest
+            return await we_receive(stream)
     digests: list[str] = []
 
     async def listen() -> None:
