@@ -311,6 +311,26 @@ async def test_out_of_band_data_travels_both_ways_and_untouched(autojump_clock: 
             await sender.send_oob(b"", 0x88B6)
 
 
+@pytest.mark.parametrize("profile", ["simple", "main"])
+@pytest.mark.parametrize("nack_type", ["range", "bitmask"])
+async def test_32_bit_sequences_are_mended_where_their_upper_half_changes(
+    profile: str, nack_type: str, autojump_clock: MockClock
+) -> None:
+    secret: Knobs = {"secret": "hush", "null_packet_deletion": True} if profile == "main" else {}
+    async with world(conditions=LinkConditions(delay=0.01, loss=0.1)) as there:
+        receiver = await there.receiver(profile=profile, nack_type=nack_type, **secret)
+        sender = await there.sender(profile=profile, sequence_extension=True, **secret)
+        sender._core.outflow.history.next_sequence = 0x2_FF80
+        await sender.wait_connected()
+        sent = await send(sender, range(300))
+        await trio.sleep(1)
+        flow = receiver._core.inflow.flow
+        assert flow is not None
+        assert flow.sequence_bits == 32
+        assert receiver.statistics().recovered > 15
+        assert there.delivered == sent
+
+
 async def test_null_packets_do_not_travel_and_are_there_again(autojump_clock: MockClock) -> None:
     full = b"\x47\x01\x00\x10" + bytes(184)
     sent = [full + 5 * null_packet() + full, 7 * null_packet(), 7 * full, b"no transport stream"]

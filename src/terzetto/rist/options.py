@@ -244,6 +244,9 @@ class RistOptions:
     """Virtual port that our media comes from within the tunnel."""
     null_packet_deletion: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     """Leave the null packets of MPEG-TS out of what we send; every receiver restores them."""
+    sequence_extension: bool = attrs.field(default=False, validator=_is_switch)
+    """Count what we send in 32 bits, for flows of more packets than 16 bits can name within a buffer; every receiver
+    of ours understands it, GStreamer's too, libRIST's does not."""
     mtu: int = attrs.field(default=1500, validator=_within(576, 65535, "bytes"))
     """The longest IP packet of the path; Main refuses payloads that would exceed it."""
     cipher: Cipher = attrs.field(
@@ -354,6 +357,11 @@ class RistOptions:
                 hint=f"media takes the even port and reports the odd one above: use {self.local_port - 1}",
             )
         self._check_profile()
+        if self.sequence_extension and self.fec is not None:
+            raise InvalidOption(
+                "sequence_extension and fec are both set, and parities name packets in 16 bits",
+                hint="leave one of them out",
+            )
         self._check_security()
 
     def _check_profile(self) -> None:
@@ -426,6 +434,7 @@ class RistKnobs(TypedDict, total=False):
     virt_dst_port: int
     virt_src_port: int
     null_packet_deletion: bool
+    sequence_extension: bool
     mtu: int
     cipher: Cipher
     compression: bool

@@ -78,7 +78,11 @@ class Plan:
         """The dialect of the profile."""
         options = self.options
         if options.profile == "simple":
-            return SimpleTranslator(payload_type=options.rtp_ptype, nack_type=options.nack_type)
+            return SimpleTranslator(
+                payload_type=options.rtp_ptype,
+                nack_type=options.nack_type,
+                extend_sequence=options.sequence_extension,
+            )
         if options.profile == "advanced":
             return AdvancedTranslator(
                 self.advanced_settings(is_media_sender=is_media_sender),
@@ -110,6 +114,7 @@ class Plan:
             media_port=options.virt_dst_port,
             source_port=options.virt_src_port,
             delete_null_packets=options.null_packet_deletion,
+            extend_sequence=options.sequence_extension,
             mtu=options.mtu,
             family=self.family,
             is_silent=options.one_way and not is_media_sender,

@@ -90,6 +90,7 @@ _SWITCHES: Final = {
     "null-packet-deletion": "null_packet_deletion",
     "compression": "compression",
     "gre-substrate": "gre_substrate",
+    "sequence-extension": "sequence_extension",
 }
 
 # libRIST's switch, and a name for each dialect.

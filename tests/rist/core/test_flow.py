@@ -456,3 +456,38 @@ def test_the_bit_rate_is_that_of_the_last_second_and_ends_with_the_stream() -> N
         world.hear((sequence, timestamp, bytes(125), repeat), at=n * MS)
     assert world.flow.counters.bitrate(2500 * MS) == pytest.approx(1_000_000, rel=0.01)
     assert world.flow.counters.bitrate(6000 * MS) == 0
+
+
+@pytest.mark.parametrize("high", [0, 7, 0xFFFF])
+def test_a_source_that_begins_to_count_in_32_bits_loses_nothing(high: int) -> None:
+    world = World(first=0xFFF0)
+    world.hear_all(range(10))
+    world.flow.change_sequence_bits(32, high << 16 | world.packet(11)[0])
+    for n in (11, 12, 13, 40):  # 10 is lost on the way, and 16 bits go round between 13 and 40
+        wide = ((high << 16 | 0xFFF0) + n) & 0xFFFF_FFFF
+        assert wide & 0xFFFF == world.packet(n)[0]
+        world.hear((wide, *world.packet(n)[1:]), at=n * MS)
+    world.run(60 * MS)
+    asked = {sequence for _, sequence in world.asked}
+    assert asked == {((high << 16 | 0xFFF0) + n) & 0xFFFF_FFFF for n in (10, *range(14, 40))}
+    world.run(500 * MS)
+    assert [int(packet.payload) for packet in world.out] == [*range(10), 11, 12, 13, 40]
+
+
+def test_a_source_that_goes_back_to_16_bits_loses_nothing() -> None:
+    world = World(first=0x1_0000 - 5)
+    world.flow.change_sequence_bits(32, 0)
+    for n in range(10):
+        world.hear((0x1_0000 - 5 + n, *world.packet(n)[1:]), at=n * MS)
+    world.flow.change_sequence_bits(16, world.packet(10)[0])
+    world.hear_all(range(10, 20))
+    world.run(500 * MS)
+    assert [int(packet.payload) for packet in world.out] == list(range(20))
+
+
+def test_with_32_bits_more_packets_may_wait_than_16_can_name() -> None:
+    world = World(buffer_min=10.0, buffer_max=10.0)
+    world.flow.change_sequence_bits(32, 0)
+    batch = [(n, world.packet(0)[1], b"", False) for n in range(70_000)]
+    world.hear(*batch, at=0)
+    assert world.flow.waiting == 70_000

@@ -48,3 +48,20 @@ def test_nothing_sent_is_nothing_found() -> None:
     assert fresh().find(0) is None
     assert fresh().newest() is None
     assert fresh().append([], timestamp=0, now=0) == 0
+
+
+def test_a_request_that_says_the_lower_half_alone_means_the_newest_such_packet() -> None:
+    history = fresh(bits=32)
+    history.next_sequence = 0x1_0000
+    history.append([b"old"], timestamp=0, now=0)
+    history.next_sequence = 0x2_0000
+    history.append([b"new"], timestamp=0, now=0)
+    assert history.find(0, sequence_bits=16) == (0x2_0000, (0, 0, b"new"))
+    assert history.find(0x1_0000, sequence_bits=32) == (0x1_0000, (0, 0, b"old"))
+
+
+def test_32_bits_remember_more_packets_than_16_can_name() -> None:
+    for bits, remembered in ((16, 65_535), (32, 70_000)):
+        history = fresh(bits=bits)
+        history.append([b""] * 70_000, timestamp=0, now=0)
+        assert len(history) == remembered

@@ -35,6 +35,7 @@ def heard(data: bytes) -> list[say.Feedback]:
         say.ReceiverTime(SSRC, 0x83AA_82D3_E8A4_9970),
         say.ReceiverTimeAnswer(SSRC, 99, 0x7E80_4000, 65536),
         say.RepeatRequest(SSRC, [5, 9, 10, 11, 65535, 0]),
+        say.RepeatRequest(SSRC, [0x1_0005, 0x1_FFFF], 32),
         say.Goodbye(SSRC),
     ],
 )
@@ -51,6 +52,25 @@ def test_requests_survive_in_either_form(nack_type: NackType, sequences: set[int
     data = compound_from_feedback([say.RepeatRequest(SSRC, sorted(sequences))], nack_type=nack_type)
     asked = [sequence for request in heard(data) for sequence in request.sequences]  # type: ignore[union-attr]
     assert asked == sorted(sequences)
+
+
+@pytest.mark.parametrize("nack_type", ["range", "bitmask"])
+@given(sequences=st.sets(st.integers(0, 0xFFFF_FFFF), min_size=1, max_size=100))
+def test_extended_requests_survive_in_either_form(nack_type: NackType, sequences: set[int]) -> None:
+    data = compound_from_feedback([say.RepeatRequest(SSRC, sorted(sequences), 32)], nack_type=nack_type)
+    requests = [said for said in heard(data) if isinstance(said, say.RepeatRequest)]
+    assert {request.sequence_bits for request in requests} == {32}
+    assert [sequence for request in requests for sequence in request.sequences] == sorted(sequences)
+
+
+def test_the_upper_half_goes_before_the_request() -> None:
+    data = compound_from_feedback([say.RepeatRequest(0xCAFE, [0x0102_0064], 32)], nack_type="range")
+    assert data == bytes.fromhex("81cc00030000cafe5249535401020000 80cc00030000cafe5249535400640000")
+
+
+def test_a_range_may_run_on_into_the_next_upper_half() -> None:
+    data = bytes.fromhex("81cc00030000cafe5249535400010000 80cc00030000cafe52495354fffe0002")
+    assert heard(data) == [say.RepeatRequest(0xCAFE, [0x1_FFFE, 0x1_FFFF, 0x2_0000], 32)]
 
 
 # Packets of libRIST 0.2.7, as captured.

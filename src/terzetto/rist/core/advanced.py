@@ -60,8 +60,6 @@ _RATE: Final = MICROS_PER_SECOND
 class AdvancedTranslator(MainTranslator):
     """Speaks the Advanced profile with one peer, and the Main profile for as long as it takes."""
 
-    sequence_bits = 32
-
     def __init__(
         self,
         settings: AdvancedSettings,
@@ -75,6 +73,7 @@ class AdvancedTranslator(MainTranslator):
             settings.tunnel, payload_type=payload_type, nack_type=nack_type, entropy=entropy, remote=remote
         )
         self._advanced = settings
+        self.sequence_bits = 32
         self._send_timeline = SendTimeline(self.clock_rate)
         self.clock_rate = _RATE
         self._timeline: ReceiveTimeline | None = None
@@ -264,12 +263,12 @@ class AdvancedTranslator(MainTranslator):
             if not is_retransmission:
                 timeline.heard(Framing.MAIN, time, now)
             packets.append((timeline.of_main(sequence), time, payload, is_retransmission))
-        return arrival._replace(packets=packets, clock_rate=_RATE)
+        return arrival._replace(packets=packets, clock_rate=_RATE, sequence_bits=32)
 
     def _recount_said(self, said: Feedback, now: Micros) -> Feedback:
         if isinstance(said, say.RepeatRequest):
             near = self._newest_sent
-            return said._replace(sequences=[widen(each, near) for each in said.sequences])
+            return said._replace(sequences=[widen(each, near) for each in said.sequences], sequence_bits=32)
         if isinstance(said, say.SourceReport) and self._timeline is not None:
             return said._replace(timestamp=self._timeline.time_of_report(said.timestamp, now))
         return said
@@ -344,7 +343,7 @@ class AdvancedTranslator(MainTranslator):
             self._events.append(events.AdvancedStarted(link.guest.address))
             self._begin_keepalives(now)
         if media:
-            arrivals.append(MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE))
+            arrivals.append(MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE, 32))
 
     def _take_beside(self, packets: AdvancedRun, bodies: Iterable[Buffer]) -> None:
         """What came once and unrepeated: data beside the stream."""
@@ -496,7 +495,7 @@ class AdvancedTranslator(MainTranslator):
     def _for_tunnel(self, link: AdvancedLink, thing: Feedback) -> Feedback:
         """The same with the Main profile's numbers."""
         if isinstance(thing, say.RepeatRequest) and self._timeline is not None:
-            return thing._replace(sequences=self._timeline.on_the_wire(thing.sequences))
+            return thing._replace(sequences=self._timeline.on_the_wire(thing.sequences), sequence_bits=16)
         if isinstance(thing, say.SourceReport) and not link.is_active:
             return thing._replace(timestamp=self._send_timeline.ticks(thing.timestamp))
         return thing

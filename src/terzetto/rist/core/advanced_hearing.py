@@ -118,4 +118,4 @@ class ControlHearing:
         sequences, truncated = nack.expand()
         if truncated:
             self._dropped["request for too many packets, cut short"] += 1
-        self.said.append(say.RepeatRequest(nack.ssrc, sequences))
+        self.said.append(say.RepeatRequest(nack.ssrc, sequences, 32))

@@ -61,8 +61,7 @@ class ReceiveFlow:
             min_requests=settings.min_retries,
             request_floor=settings.request_floor,
         )
-        self._mask = (1 << sequence_bits) - 1
-        self._half = 1 << (sequence_bits - 1)
+        self._set_sequence_bits(sequence_bits)
         # What to add to our endless numbers for the source's own: it changes when the source counts anew.
         self._shift = 0
         self._newest: int | None = None
@@ -70,7 +69,6 @@ class ReceiveFlow:
         self._newest_source_time: Micros = 0
         self._newest_arrival: Micros = now
         self._advanced_at: Micros = now
-        self._restart_watch = RestartWatch(bits=sequence_bits)
         # Packets in a row that came a whole buffer away from their time: late ones negative, early ones positive.
         self._off_in_a_row = 0
         self._reports_mislead = False
@@ -79,6 +77,31 @@ class ReceiveFlow:
         """How long a gap is left to forward error correction before it is asked for."""
         self._events: list[RistEvent] = []
         self._round_trip: Micros = settings.rtt_min
+
+    # -- the source's counting ----------------------------------------------------------------------------------
+
+    @property
+    def sequence_bits(self) -> int:
+        """Where the source's sequences go round."""
+        return self._mask.bit_length()
+
+    def change_sequence_bits(self, bits: int, sequence: int) -> None:
+        """From *sequence* on, a packet near the newest, the source's numbers have so many bits; nothing is lost by it.
+
+        What both ways of counting have in common tells where in our own *sequence* lies.
+        """
+        if self._newest is not None and bits > self.sequence_bits:
+            ahead = (sequence - self._newest - self._shift) & self._mask
+            if ahead >= self._half:
+                ahead -= self._mask + 1
+            self._shift = sequence - (self._newest + ahead)
+        self._set_sequence_bits(bits)
+
+    def _set_sequence_bits(self, bits: int) -> None:
+        self._mask = (1 << bits) - 1
+        self._half = 1 << (bits - 1)
+        self._restart_watch = RestartWatch(bits=bits)
+        self._playout.widen(bits)
 
     # -- packets in ----------------------------------------------------------------------------------------------
 

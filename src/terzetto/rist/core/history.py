@@ -10,8 +10,8 @@ from terzetto.primitives.time import Micros
 
 __all__ = ["History", "Sent"]
 
-# More packets than a 16-bit sequence can name cannot be asked for.
-_CAPACITY: Final = 65_535
+# More packets than a 16-bit sequence can name cannot be asked for; with 32 bits memory sets the limit.
+_CAPACITY: Final = {16: 65_535, 32: 524_288}
 
 
 Sent: TypeAlias = tuple[Micros, int, Buffer]
@@ -24,6 +24,7 @@ class History:
     def __init__(self, *, window: Micros, sequence_bits: int) -> None:
         self._window = window
         self._mask = (1 << sequence_bits) - 1
+        self._capacity = _CAPACITY[sequence_bits]
         self._packets: dict[int, Sent] = {}
         self._oldest = 0
         self.next_sequence = 0
@@ -42,10 +43,10 @@ class History:
         self._expire(now)
         return first
 
-    def find(self, circular: int) -> tuple[int, Sent] | None:
-        """The packet that a receiver means by a sequence number off the wire."""
+    def find(self, circular: int, *, sequence_bits: int = 32) -> tuple[int, Sent] | None:
+        """The packet that a receiver means by a sequence number off the wire, which says so many bits of it."""
         newest = self.next_sequence - 1
-        sequence = newest - ((newest - circular) & self._mask)
+        sequence = newest - ((newest - circular) & self._mask & ((1 << sequence_bits) - 1))
         packet = self._packets.get(sequence)
         return None if packet is None else (sequence, packet)
 
@@ -61,7 +62,7 @@ class History:
         while packets:
             packet = packets.get(oldest)
             if packet is not None:
-                if packet[0] >= horizon and len(packets) <= _CAPACITY:
+                if packet[0] >= horizon and len(packets) <= self._capacity:
                     break
                 del packets[oldest]
             oldest += 1

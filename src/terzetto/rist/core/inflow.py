@@ -17,7 +17,7 @@ from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
 from terzetto.rist.core.leg import Leg
 from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA
 from terzetto.rist.core.settings import Settings
-from terzetto.rist.core.vocabulary import MediaArrival, RepeatRequest, SourceReport
+from terzetto.rist.core.vocabulary import MediaArrival, RepeatRequest, SourceReport, narrowed
 from terzetto.rist.events import FlowEnded, FlowRestarted, FlowStarted, PacketsReady, RistEvent
 
 __all__ = ["Inflow"]
@@ -53,6 +53,8 @@ class Inflow:
     def hear_media(self, leg: Leg, arrival: MediaArrival, now: Micros) -> None:
         """Media arrived by *leg*, from a peer that may send it."""
         flow = self.flow
+        if self.fec is not None and arrival.sequence_bits > self._sequence_bits:
+            arrival = narrowed(arrival)  # parities name their packets in as many bits as the profile has
         if flow is None or flow.flow_id != arrival.flow_id:
             if self._is_a_straggler(arrival, now):
                 if flow is not None:
@@ -60,6 +62,8 @@ class Inflow:
                     flow.counters.too_late += len(arrival.packets)
                 return
             flow = self._begin_flow(arrival, now)
+        elif flow.sequence_bits != arrival.sequence_bits:
+            flow.change_sequence_bits(arrival.sequence_bits, arrival.packets[0][0])
         if self._is_idle:
             self._is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
@@ -136,7 +140,7 @@ class Inflow:
             flow_id,
             self._settings,
             clock_rate=arrival.clock_rate,
-            sequence_bits=self._sequence_bits,
+            sequence_bits=arrival.sequence_bits,
             now=now,
         )
         if before is not None:
@@ -208,7 +212,7 @@ class Inflow:
         if wanted:
             if self._settings.return_bandwidth:
                 self._return.take(len(wanted) * _REQUEST_COST, now)
-            leg.say([*leg.peer.preamble(), RepeatRequest(flow.flow_id, wanted)])
+            leg.say([*leg.peer.preamble(), RepeatRequest(flow.flow_id, wanted, flow.sequence_bits)])
 
     def _leg_to_ask(self) -> Leg:
         return self.legs[0]

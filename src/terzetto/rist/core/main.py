@@ -17,11 +17,10 @@ from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.gre_session import Opening
-from terzetto.rist.core.null_packets import delete_null_packets
 from terzetto.rist.core.profile import MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
-from terzetto.rist.core.rtp_translation import rtp_from_media
+from terzetto.rist.core.rtp_translation import extended_rtp_from_media, rtp_from_media
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.tunnel_settings import TunnelSettings
@@ -32,7 +31,6 @@ from terzetto.rist.wire.gre import EAPOL, GreRun, decode_run
 from terzetto.rist.wire.oob import is_out_of_band_type
 from terzetto.rist.wire.virtual_ports import VirtualPorts
 from terzetto.rist.wire.vsf import TunnelContent
-from terzetto.rtp.header import RtpPacket
 
 __all__ = ["MainTranslator"]
 
@@ -49,7 +47,6 @@ _LARGEST_OUT_OF_BAND: Final = 9_900
 class MainTranslator:
     """Speaks the Main profile with one peer."""
 
-    sequence_bits = 16
     feedback_path = MEDIA
     pins_port = True
 
@@ -63,6 +60,7 @@ class MainTranslator:
         remote: Address | None,
     ) -> None:
         self._settings = settings
+        self.sequence_bits = 32 if settings.extend_sequence else 16
         self._payload_type = payload_type
         self.nack_type: NackType = nack_type
         self._entropy = entropy
@@ -356,8 +354,17 @@ class MainTranslator:
         protocol_type, lead = tunnel.lead(TunnelContent.DATA)
         before = lead + VirtualPorts(settings.source_port, settings.media_port).encode()
         ssrc = flow_id | is_retransmission
-        if settings.delete_null_packets:
-            packets = self._without_nulls(payloads, before, first_sequence, timestamp, ssrc)
+        if settings.has_extension:
+            packets = extended_rtp_from_media(
+                payloads,
+                payload_type=self._payload_type,
+                first_sequence=first_sequence,
+                timestamp=timestamp,
+                ssrc=ssrc,
+                before=before,
+                delete_nulls=settings.delete_null_packets,
+                extend_sequence=settings.extend_sequence,
+            )
         else:
             packets = rtp_from_media(
                 payloads,
@@ -368,23 +375,6 @@ class MainTranslator:
                 before=before,
             )
         return tunnel.wrap(packets, protocol_type)
-
-    def _without_nulls(
-        self, payloads: Sequence[Buffer], before: bytes, first_sequence: int, timestamp: int, ssrc: int
-    ) -> list[Buffer]:
-        packets: list[Buffer] = []
-        for sequence, payload in enumerate(payloads, first_sequence):
-            rest, extension = delete_null_packets(payload)
-            packet = RtpPacket(
-                payload_type=self._payload_type,
-                sequence=sequence & 0xFFFF,
-                timestamp=timestamp,
-                ssrc=ssrc,
-                payload=rest,
-                extension=None if extension is None else extension.encode(),
-            )
-            packets.append(before + packet.encode())
-        return packets
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """One RTCP compound."""

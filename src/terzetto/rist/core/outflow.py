@@ -171,7 +171,13 @@ class Outflow:
         # The request may name the flow by its original or by its repeats' number.
         if request.ssrc & ~1 != self.flow_id or self._settings.one_way:
             return []
-        chosen = self._gate.answer(request.sequences, now=now, round_trip=round_trip, room=self._room(now))
+        chosen = self._gate.answer(
+            request.sequences,
+            sequence_bits=request.sequence_bits,
+            now=now,
+            round_trip=round_trip,
+            room=self._room(now),
+        )
         if chosen:
             size = sum([len(sent[2]) for _, sent in chosen])
             self.counters.retransmitted += len(chosen)

@@ -16,8 +16,8 @@ from terzetto.rist.events import RistPacket
 
 __all__ = ["Inserted", "Playout", "Slot"]
 
-# 16-bit sequences name at most this many packets at a time without ambiguity.
-_CAPACITY: Final = 65_535
+# 16-bit sequences name at most this many packets at a time without ambiguity; with 32 bits memory sets the limit.
+_CAPACITY: Final = {16: 65_535, 32: 524_288}
 
 # By this many packets the first to arrive may have overtaken those before it.
 _OVERTAKEN_AT_FIRST: Final = 128
@@ -47,6 +47,7 @@ class Playout:
     """Holds packets of one flow until they are due and gives them out in order, each once."""
 
     def __init__(self) -> None:
+        self._capacity = _CAPACITY[16]
         self._slots: dict[int, Slot] = {}
         self._cursor: int | None = None
         self._released_any = False
@@ -73,6 +74,10 @@ class Playout:
     def __contains__(self, sequence: int) -> bool:
         return sequence in self._slots
 
+    def widen(self, sequence_bits: int) -> None:
+        """Hold as many packets as sequences of so many bits allow."""
+        self._capacity = _CAPACITY[sequence_bits]
+
     def begin(self, sequence: int) -> None:
         """The flow's first packet is *sequence*."""
         self._cursor = sequence
@@ -88,7 +93,7 @@ class Playout:
             self._cursor = sequence  # nothing has left yet: the beginning may still move back
         elif sequence in slots:
             return Inserted.DUPLICATE
-        elif sequence - cursor > _CAPACITY:
+        elif sequence - cursor > self._capacity:
             return Inserted.FULL
         slots[sequence] = slot
         if self._next_present is not None and sequence < self._next_present:
@@ -97,7 +102,7 @@ class Playout:
 
     def has_room(self, sequence: int) -> bool:
         """Whether *sequence* is not too far ahead of what leaves next."""
-        return self._cursor is not None and sequence - self._cursor <= _CAPACITY
+        return self._cursor is not None and sequence - self._cursor <= self._capacity
 
     def extend(self, sequence: int, slots: list[Slot]) -> None:
         """Store packets that advance the flow, consecutive from *sequence* on: the short way in for most."""

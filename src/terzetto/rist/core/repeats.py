@@ -31,9 +31,12 @@ class RepeatGate:
         self._repeated: dict[int, tuple[int, Micros]] = {}
 
     def answer(
-        self, sequences: list[int], *, now: Micros, round_trip: Micros, room: int
+        self, sequences: list[int], *, sequence_bits: int = 16, now: Micros, round_trip: Micros, room: int
     ) -> list[tuple[int, Sent]]:
-        """The packets to repeat now for a request of circular *sequences*, spending at most *room* bytes."""
+        """The packets to repeat now for a request of circular *sequences*, spending at most *room* bytes.
+
+        *sequence_bits* is how much of each the request said.
+        """
         counters = self._counters
         settings = self._settings
         counters.requested += len(sequences)
@@ -42,7 +45,7 @@ class RepeatGate:
         chosen: list[tuple[int, Sent]] = []
         counters.over_the_limit += max(0, len(sequences) - _LONGEST_REQUEST)
         for circular in sequences[:_LONGEST_REQUEST]:
-            found = self._history.find(circular)
+            found = self._history.find(circular, sequence_bits=sequence_bits)
             if found is None:
                 counters.not_found += 1
                 continue

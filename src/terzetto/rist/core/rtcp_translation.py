@@ -11,7 +11,8 @@ from terzetto.rist.core import vocabulary as say
 from terzetto.rist.options import NackType
 from terzetto.rist.wire.compound import decode_rist_compound
 from terzetto.rist.wire.echo import EchoRequest, EchoResponse
-from terzetto.rist.wire.nack_records import expand, generic_nacks, range_nacks
+from terzetto.rist.wire.extseq import ExtendedSequence
+from terzetto.rist.wire.nack_records import expand, generic_nacks, range_nacks, split_by_high
 from terzetto.rist.wire.range_nack import RangeNack
 from terzetto.rtp.bye import Bye
 from terzetto.rtp.extended_report import (
@@ -39,12 +40,21 @@ def feedback_from_compound(data: Buffer, dropped: Counter[str]) -> list[say.Feed
     if compound.fault is not None:
         dropped[compound.fault] += 1
     said: list[say.Feedback] = []
+    high: int | None = None
     for packet in compound.packets:
-        said += _heard(packet, dropped)
+        if isinstance(packet, ExtendedSequence):
+            high = packet.high
+        elif isinstance(packet, (RangeNack, GenericNack)):
+            sequences, truncated = expand(packet, high=high)
+            if truncated:
+                dropped["request for too many packets, cut short"] += 1
+            said.append(say.RepeatRequest(packet.media_ssrc, sequences, 16 if high is None else 32))
+        else:
+            said += _heard(packet)
     return said
 
 
-def _heard(packet: RtcpPacket, dropped: Counter[str]) -> list[say.Feedback]:
+def _heard(packet: RtcpPacket) -> list[say.Feedback]:
     match packet:
         case SenderReport():
             return [
@@ -70,11 +80,6 @@ def _heard(packet: RtcpPacket, dropped: Counter[str]) -> list[say.Feedback]:
         case SourceDescription():
             ssrc = packet.chunks[0].ssrc if packet.chunks else 0
             return [say.Description(ssrc, packet.cname or "")]
-        case RangeNack() | GenericNack():
-            sequences, truncated = expand(packet)
-            if truncated:
-                dropped["request for too many packets, cut short"] += 1
-            return [say.RepeatRequest(packet.media_ssrc, sequences)]
         case EchoRequest():
             return [say.EchoRequest(packet.ssrc, packet.timestamp, packet.padding[:_LONGEST_ECHO_PADDING])]
         case EchoResponse():
@@ -132,10 +137,14 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
             return [ReceiverReport(ssrc, (block,))]
         case say.Description(ssrc, cname):
             return [SourceDescription.of(ssrc, cname)]
+        case say.RepeatRequest(ssrc, sequences, 32):
+            return [
+                packet
+                for high, lows in split_by_high(sequences)
+                for packet in (ExtendedSequence(ssrc, high), *_nacks(ssrc, lows, nack_type))
+            ]
         case say.RepeatRequest(ssrc, sequences):
-            if nack_type == "bitmask":
-                return generic_nacks(0, ssrc, sequences)
-            return range_nacks(ssrc, sequences)
+            return _nacks(ssrc, sequences, nack_type)
         case say.EchoRequest(ssrc, token, padding):
             return [EchoRequest(ssrc, token, padding)]
         case say.EchoResponse(ssrc, token, held_for, padding):
@@ -149,3 +158,9 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
             return [Bye((ssrc,))]
         case say.Hello():
             return []
+
+
+def _nacks(ssrc: int, sequences: Sequence[int], nack_type: NackType) -> Sequence[RtcpPacket]:
+    if nack_type == "bitmask":
+        return generic_nacks(0, ssrc, sequences)
+    return range_nacks(ssrc, sequences)

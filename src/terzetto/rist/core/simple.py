@@ -10,7 +10,7 @@ from terzetto.primitives.time import Micros
 from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
-from terzetto.rist.core.rtp_translation import media_from_rtp, rtp_from_media
+from terzetto.rist.core.rtp_translation import extended_rtp_from_media, media_from_rtp, rtp_from_media
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 from terzetto.rist.events import RistEvent, RistPacket
 
@@ -20,7 +20,6 @@ __all__ = ["SimpleTranslator"]
 class SimpleTranslator:
     """Speaks the Simple profile; holds nothing but counters."""
 
-    sequence_bits = 16
     feedback_path = FEEDBACK
     pins_port = False
     may_move = True
@@ -29,8 +28,10 @@ class SimpleTranslator:
     is_enciphered = False
     key_rotations = 0
 
-    def __init__(self, *, payload_type: int, nack_type: NackType) -> None:
+    def __init__(self, *, payload_type: int, nack_type: NackType, extend_sequence: bool = False) -> None:
         self._payload_type = payload_type
+        self._extend_sequence = extend_sequence
+        self.sequence_bits = 32 if extend_sequence else 16
         self.nack_type: NackType = nack_type
         self.clock_rate = clock_rate(payload_type)
         self.dropped: Counter[str] = Counter()
@@ -41,8 +42,8 @@ class SimpleTranslator:
         for peer, datagrams, path, local in runs:
             if path == MEDIA:
                 arrivals += [
-                    MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind))
-                    for flow_id, kind, packets in media_from_rtp(datagrams, self.dropped)
+                    MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind), bits)
+                    for flow_id, kind, bits, packets in media_from_rtp(datagrams, self.dropped)
                 ]
                 continue
             for datagram in datagrams:
@@ -61,6 +62,16 @@ class SimpleTranslator:
         is_retransmission: bool = False,
     ) -> list[Buffer]:
         """RTP packets; the SSRC's lowest bit marks repeats."""
+        if self._extend_sequence:
+            return extended_rtp_from_media(
+                payloads,
+                payload_type=self._payload_type,
+                first_sequence=first_sequence,
+                timestamp=timestamp,
+                ssrc=flow_id | is_retransmission,
+                delete_nulls=False,
+                extend_sequence=True,
+            )
         return rtp_from_media(
             payloads,
             payload_type=self._payload_type,

@@ -105,8 +105,10 @@ class TunnelReading:
     def _read_media(self, plains: list[Buffer], start: int) -> None:
         if plains:
             peer, _, path, local = self._run
-            for flow_id, kind, packets in media_from_rtp(plains, self._dropped, start=start):
-                self.arrivals.append(MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind)))
+            for flow_id, kind, bits, packets in media_from_rtp(plains, self._dropped, start=start):
+                self.arrivals.append(
+                    MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind), bits)
+                )
                 self.sense += len(packets)
 
     def _read_report(self, plain: Buffer, start: int) -> None:

@@ -59,6 +59,7 @@ class TunnelSettings:
     media_port: int = DEFAULT_MEDIA_PORT
     source_port: int = _DEFAULT_SOURCE
     delete_null_packets: bool = False
+    extend_sequence: bool = False
     mtu: int = 1500
     family: int = 4
     longest_buffer: Micros = 0
@@ -77,7 +78,12 @@ class TunnelSettings:
         headers = _IP_AND_UDP[self.family] + LARGEST_HEADER + VSF_SIZE + PORTS_SIZE + FIXED_HEADER_SIZE
         if self.secret is None and not self.session_keys:
             headers -= 4
-        return self.mtu - headers - (_EXTENSION_SIZE if self.delete_null_packets else 0)
+        return self.mtu - headers - (_EXTENSION_SIZE if self.has_extension else 0)
+
+    @property
+    def has_extension(self) -> bool:
+        """Whether media is sent with RIST's header extension."""
+        return self.delete_null_packets or self.extend_sequence
 
     def make_login(
         self, host: str, *, entropy: EntropySource, now: Micros

@@ -25,6 +25,7 @@ __all__ = [
     "ReceptionReport",
     "RepeatRequest",
     "SourceReport",
+    "narrowed",
 ]
 
 
@@ -45,6 +46,17 @@ class MediaArrival(NamedTuple):
     packets: list[Media]
     clock_rate: int
     """Ticks a second of the packets' timestamps."""
+    sequence_bits: int = 16
+    """Where the packets' sequences go round."""
+
+
+def narrowed(arrival: MediaArrival) -> MediaArrival:
+    """The same with the lower halves of its sequences alone, for who counts in 16 bits."""
+    packets = [
+        (sequence & 0xFFFF, timestamp, payload, is_retransmission)
+        for sequence, timestamp, payload, is_retransmission in arrival.packets
+    ]
+    return arrival._replace(packets=packets, sequence_bits=16)
 
 
 class SourceReport(NamedTuple):
@@ -120,6 +132,8 @@ class RepeatRequest(NamedTuple):
 
     ssrc: int
     sequences: list[int]
+    sequence_bits: int = 16
+    """Where these go round; 16 where the upper half was not said."""
 
 
 class Goodbye(NamedTuple):

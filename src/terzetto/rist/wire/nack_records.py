@@ -110,10 +110,15 @@ def generic_nacks(
 def expand(
     nack: RangeNack | GenericNack,
     *,
+    high: int | None = None,
     max_records: int = MAX_RECORDS_ACCEPTED,
     max_sequences: int = MAX_SEQUENCES_ACCEPTED,
 ) -> Expanded:
-    """The sequence numbers that a peer's *nack* asks for, as far as the limits allow."""
+    """The sequence numbers that a peer's *nack* asks for, as far as the limits allow.
+
+    With *high*, the upper half that an EXTSEQ said before, they have 32 bits; records may run on into the next half.
+    """
+    base, circle = (0, _MASK) if high is None else (high << 16, 0xFFFF_FFFF)
     if isinstance(nack, RangeNack):
         records: Sequence[tuple[int, int]] = nack.ranges
         one_record: Callable[[int, int], Iterable[int]] = _expand_range
@@ -124,7 +129,7 @@ def expand(
     truncated = len(records) > max_records
     for record in records[:max_records]:
         room = max_sequences - len(sequences)
-        wanted = list(islice(one_record(*record), room + 1))
+        wanted = [(base + low) & circle for low in islice(one_record(*record), room + 1)]
         if len(wanted) > room:
             sequences += wanted[:room]
             return Expanded(sequences, truncated=True)
@@ -141,11 +146,11 @@ def split_by_high(sequences: Iterable[int]) -> list[tuple[int, list[int]]]:
 
 
 def _expand_range(start: int, extra: int) -> Iterable[int]:
-    return (sequence & _MASK for sequence in range(start, start + extra + 1))
+    return range(start, start + extra + 1)
 
 
 def _expand_mask(packet_id: int, following: int) -> Iterable[int]:
     yield packet_id
     for bit in range(_FOLLOWING):
         if following >> bit & 1:
-            yield (packet_id + 1 + bit) & _MASK
+            yield packet_id + 1 + bit
