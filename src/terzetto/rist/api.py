@@ -20,10 +20,10 @@ from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.events import OutOfBandReceived, RistEvent, RistPacket
+from terzetto.rist.events import OutOfBandReceived, RateAdvised, RistEvent, RistPacket
 from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
 from terzetto.rist.plan import prepare
-from terzetto.rist.runtime import Runtime, Silence, start_session
+from terzetto.rist.runtime import Runtime, Silence, ignore, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
 from terzetto.rist.tunnel_controls import Authorize
@@ -178,6 +178,33 @@ class RistSender(trio.abc.SendStream):
     def events(self) -> AsyncGenerator[RistEvent, None]:
         """What happens from now on, after the most recent of what has happened."""
         return self._runtime.events.listen()
+
+    @property
+    def advised_bitrate(self) -> int | None:
+        """Bits a second that the encoder should send now; None without ``adaptation``."""
+        controller = self._core.outflow.rate_controller
+        return None if controller is None else controller.rate
+
+    def on_advice(self, advise: Callable[[int], None] | None) -> None:
+        """Call *advise* with the bit rate that the encoder should have, now and whenever that changes.
+
+        It is called between awaits, so it must neither wait nor raise; `terzetto.rist.events.RateAdvised` says the
+        same to who would rather wait for it.
+        """
+        if advise is None:
+            self._runtime.on_event = ignore
+            return
+        if self._core.outflow.rate_controller is None:
+            raise InvalidOption(
+                "adaptation is off, so there will be no advice", hint="set adaptation at both ends"
+            )
+
+        def hear(event: RistEvent) -> None:
+            if type(event) is RateAdvised:
+                advise(event.bitrate)
+
+        self._runtime.on_event = hear
+        advise(self._core.outflow.rate_controller.rate)
 
     def set_bandwidth(self, kilobits: int) -> None:
         """Change the ceiling for media and repeats together, in kbit/s."""

@@ -32,6 +32,7 @@ __all__ = [
     "PeerConnected",
     "PeerLost",
     "PeerMoved",
+    "RateAdvised",
     "RistEvent",
     "RistPacket",
     "StrangerIgnored",
@@ -126,6 +127,14 @@ class BufferResized:
     """An adapting recovery buffer has a new aim."""
 
     seconds: float
+
+
+@attrs.frozen
+class RateAdvised:
+    """What the receiver reports of the link says that the encoder should change to so many bits a second."""
+
+    bitrate: int
+    was: int
 
 
 @attrs.frozen
@@ -262,5 +271,6 @@ RistEvent: TypeAlias = (
     | PeerConnected
     | PeerLost
     | PeerMoved
+    | RateAdvised
     | StrangerIgnored
 )

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 import attrs
 
 from terzetto.errors import InvalidOption
+from terzetto.rist.adaptation import RistAdaptation
 from terzetto.rist.fec import RistFec
 from terzetto.rist.quirks import Quirks, parse_quirks
 
@@ -128,6 +129,10 @@ def _one_of(*allowed: object) -> _Check:
 
 def _fec(value: RistFec | str | None) -> RistFec | None:
     return RistFec.parse(value) if isinstance(value, str) else value
+
+
+def _adaptation(value: RistAdaptation | str | None) -> RistAdaptation | None:
+    return RistAdaptation.parse(value) if isinstance(value, str) else value
 
 
 def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -275,6 +280,9 @@ class RistOptions:
     fec: RistFec | None = attrs.field(default=None, converter=_fec)
     """Parities beside the media (SMPTE ST 2022-1 or -5), two and four ports above it: a `RistFec`, or
     ``"cols:10,rows:5"``. Set it at both ends; a receiver heeds only the standard."""
+    adaptation: RistAdaptation | None = attrs.field(default=None, converter=_adaptation)
+    """A receiver reports the quality of its link, and a sender makes advice for its encoder of it (VSF TR-06-4
+    part 1): a `RistAdaptation`, or ``"floor:1000,ceiling:12000"`` in kbit/s. Set it at both ends."""
 
     cname: str = attrs.field(default="terzetto", validator=_cname_fits)
     """The name we give ourselves in reports."""
@@ -445,6 +453,7 @@ class RistKnobs(TypedDict, total=False):
     quirks: Quirks | str | None
     advanced_flow_id: int | None
     fec: RistFec | str | None
+    adaptation: RistAdaptation | str | None
     cname: str
     session_timeout: float
     connect_timeout: float | None

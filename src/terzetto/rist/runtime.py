@@ -20,7 +20,7 @@ from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, Ri
 from terzetto.rist.plan import Plan
 from terzetto.rist.tunnel_controls import Authorize, TunnelControls
 
-__all__ = ["Runtime", "Silence", "start_session"]
+__all__ = ["Runtime", "Silence", "ignore", "start_session"]
 
 Silence: TypeAlias = PeerTimedOut | WrongProtocol | AuthenticationFailed
 """What may be the matter with a peer that never answered."""
@@ -60,7 +60,7 @@ class Runtime(Generic[CoreT]):
         self._explanation: RistEvent | None = None
         """The last that went wrong with keys or logins."""
         self.is_closed = False
-        self.on_event: Callable[[RistEvent], None] = _nobody
+        self.on_event: Callable[[RistEvent], None] = ignore
         """Hears every event at once, before those who listen to `events`."""
         self.is_stopped = False
         # Reports are answered at once; what comes beside the media keeps time with it.
@@ -242,5 +242,5 @@ def _refusal(event: RistEvent) -> AuthenticationFailed:
             )
 
 
-def _nobody(event: RistEvent) -> None:
+def ignore(event: RistEvent) -> None:
     """Hears nothing."""

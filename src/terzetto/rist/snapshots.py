@@ -39,6 +39,7 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
     """What *core* has done so far."""
     counters = core.counters
     media, retry = core.outflow.rates(now)
+    controller = core.outflow.rate_controller
     return RistSenderStatistics(
         flow_id=core.flow_id,
         sent=counters.sent,
@@ -58,6 +59,8 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
         fec_sent_bytes=counters.fec_sent_bytes,
         bitrate=media,
         retry_bitrate=retry,
+        advised_bitrate=None if controller is None else controller.rate,
+        link_quality=None if controller is None else controller.last,
         history=len(core.history),
         dropped=dict(core.translator.dropped),
         batches_shed=batches_shed,

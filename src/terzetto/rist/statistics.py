@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import attrs
 
+from terzetto.rist.wire.link_quality import LinkQuality
+
 __all__ = [
     "Json",
     "RistPeerStatistics",
@@ -76,6 +78,10 @@ class RistSenderStatistics:
     bitrate: float
     """Media, bits a second."""
     retry_bitrate: float
+    advised_bitrate: int | None
+    """What the encoder should send, bits a second; None without adaptation."""
+    link_quality: LinkQuality | None
+    """The receiver's newest link quality message, where adaptation is on and one came."""
     history: int
     """Packets remembered."""
     dropped: Mapping[str, int]

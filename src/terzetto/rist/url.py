@@ -72,6 +72,7 @@ _MODES: Final = {
 _TEXTS: Final = {
     "cname": "cname",
     "fec": "fec",
+    "adaptation": "adaptation",
     "cipher": "cipher",
     "quirks": "quirks",
     "advanced-start": "advanced_start",

@@ -484,6 +484,8 @@ class AdvancedTranslator(MainTranslator):
             return [(nack.kind, nack.encode()) for nack in nacks]
         if not link.is_active or (Quirk.NO_ECHO in quirks and self._advanced.substrate):
             return None
+        if isinstance(thing, say.LinkQualityReport):
+            return [(ControlIndex.LINK_QUALITY, thing.quality.encode())]
         if isinstance(thing, say.EchoRequest):
             self._echo_ssrc = thing.ssrc
             return [(ControlIndex.ECHO_REQUEST, Echo(self._ssrc, thing.token, 0, thing.padding).encode())]

@@ -29,7 +29,6 @@ _LONGEST_ECHO_PADDING: Final = 1400
 
 _NACKS: Final = (ControlIndex.NACK_BITMASK, ControlIndex.NACK_RANGE)
 _PARITIES: Final = range(ControlIndex.FEC_2022_5_ROW, ControlIndex.FEC_2022_1_COLUMN + 1)
-_QUALITIES: Final = (ControlIndex.LINK_QUALITY, ControlIndex.LINK_QUALITY_OF_PATH)
 
 # What a stranger to the key may say: it moves nothing but packets that were sent already, or proves itself.
 _HEEDED_IN_THE_CLEAR: Final = frozenset(
@@ -47,7 +46,6 @@ class ControlHearing:
         "logins",
         "nonces",
         "parities",
-        "qualities",
         "said",
         "sense",
         "unknown",
@@ -61,7 +59,6 @@ class ControlHearing:
         self.logins: list[bytes] = []
         self.nonces: list[FutureNonce] = []
         self.parities: list[tuple[int, bytes]] = []
-        self.qualities: list[LinkQuality] = []
         self.unknown: list[Unsupported] = []
         """Messages that nobody defined, as the answer to them would have it."""
         self.sense = 0
@@ -101,8 +98,12 @@ class ControlHearing:
             self.nonces.append(FutureNonce.decode(body))
         elif index in _PARITIES:
             self.parities.append((index, bytes(body)))
-        elif index in _QUALITIES:
-            self.qualities.append(LinkQuality.decode(body))
+        elif index == ControlIndex.LINK_QUALITY:
+            self.said.append(say.LinkQualityReport(ssrc, LinkQuality.decode(body)))
+        elif index == ControlIndex.LINK_QUALITY_OF_PATH:
+            LinkQuality.decode(
+                body
+            )  # advice is for the stream, and what all links together do is said as well
         elif index == ControlIndex.UNSUPPORTED:
             Unsupported.decode(body)
             self._dropped["peer does not know a control message of ours"] += 1

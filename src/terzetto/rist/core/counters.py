@@ -30,6 +30,7 @@ class FlowCounters:
         """Media packets that arrived, repeats and duplicates included."""
         self.received_bytes = 0
         self.received_retransmissions = 0
+        self.received_retransmitted_bytes = 0
         self.delivered = 0
         self.missing = 0
         """Gaps that were noticed, some of which only reordering."""
@@ -42,6 +43,8 @@ class FlowCounters:
         self.unrecovered = 0
         self.duplicates = 0
         self.too_late = 0
+        self.too_late_repeats = 0
+        """Those of them that were repeats."""
         self.dropped_full = 0
         self.requests = 0
         """Sequences asked for, each time counted."""

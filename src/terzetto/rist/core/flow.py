@@ -186,6 +186,7 @@ class ReceiveFlow:
         counters = self.counters
         if is_retransmission:
             counters.received_retransmissions += 1
+            counters.received_retransmitted_bytes += len(payload)
             if self._newest is None:
                 return  # a flow does not begin with a repeat
         source_time = self._clock.source_time(timestamp)
@@ -348,17 +349,20 @@ class ReceiveFlow:
         packet_time = min(packet_time, self._newest_packet_time)
         if arrival > packet_time + buffer + buffer // 10:
             counters.too_late += 1
+            counters.too_late_repeats += repeated
             return False
         beginning = self._playout.cursor
         assert beginning is not None
         if repeated and sequence < beginning and not self._playout.has_released:
             counters.too_late += 1  # somebody else asked for it, before we came
+            counters.too_late_repeats += 1
             return False
         # A repeat waits for its deadline like any other packet, but one whose deadline has just gone by may still
         # fill its hole as long as the playout has not stepped over it.
         outcome = self._playout.insert(sequence, (packet_time + buffer, source_time, payload, path))
         self._count(outcome)
         if outcome is not Inserted.STORED:
+            counters.too_late_repeats += repeated and outcome is Inserted.TOO_LATE
             return False
         if sequence < beginning - 1:
             self._jumped(sequence, beginning, packet_time, arrival)

@@ -16,8 +16,15 @@ from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
 from terzetto.rist.core.leg import Leg
 from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA
+from terzetto.rist.core.quality_reports import QualityReports
 from terzetto.rist.core.settings import Settings
-from terzetto.rist.core.vocabulary import MediaArrival, RepeatRequest, SourceReport, narrowed
+from terzetto.rist.core.vocabulary import (
+    LinkQualityReport,
+    MediaArrival,
+    RepeatRequest,
+    SourceReport,
+    narrowed,
+)
 from terzetto.rist.events import FlowEnded, FlowRestarted, FlowStarted, PacketsReady, RistEvent
 
 __all__ = ["Inflow"]
@@ -37,6 +44,9 @@ class Inflow:
         self.fec: FecReceiver | None = None
         if settings.fec is not None:
             self.fec = FecReceiver(settings.fec, sequence_bits=sequence_bits)
+        self._quality: QualityReports | None = None
+        if settings.adaptation is not None and not settings.one_way:
+            self._quality = QualityReports(settings.adaptation, now=now)
         self._settings = settings
         self._sequence_bits = sequence_bits
         self._wall_clock_offset = wall_clock_offset
@@ -101,10 +111,16 @@ class Inflow:
             if run.path not in FEC_OFFSETS:
                 others.append(run)
             elif self.flow is not None and leg.peer.association.is_host(run.peer.host):
+                self.note_others(len(run.datagrams))
                 rebuilt = fec.hear_parities(run.datagrams, now=now)
                 if rebuilt:
                     self.flow.insert_rebuilt(rebuilt, path=MEDIA, arrival=now)
         return others
+
+    def note_others(self, packets: int) -> None:
+        """So many packets that are no media came, of those that the quality of a link is told by."""
+        if self._quality is not None:
+            self._quality.other_sources += packets
 
     def hear_source_report(self, report: SourceReport) -> None:
         """The sender says which moment of the wall clock its timestamps stand for."""
@@ -163,6 +179,8 @@ class Inflow:
         if flow is not None:
             self._deliver(flow, now)
             self._request(flow, now)
+        if self._quality is not None:
+            self._report_quality(self._quality, flow, now)
 
     def end_if_silent(self, now: Micros) -> None:
         """The flow is over when all of it is delivered, and nothing more came for a whole buffer."""
@@ -181,6 +199,8 @@ class Inflow:
         if flow is None:
             return None
         due = flow.next_timeout()
+        if self._quality is not None and (due is None or self._quality.next_report < due):
+            due = self._quality.next_report
         if not self._is_idle and not flow.waiting:
             idle_at = self._idle_at(flow)
             if due is None or idle_at < due:
@@ -213,6 +233,19 @@ class Inflow:
             if self._settings.return_bandwidth:
                 self._return.take(len(wanted) * _REQUEST_COST, now)
             leg.say([*leg.peer.preamble(), RepeatRequest(flow.flow_id, wanted, flow.sequence_bits)])
+
+    def _report_quality(self, reports: QualityReports, flow: ReceiveFlow | None, now: Micros) -> None:
+        quality = (
+            reports.report(None, buffer=0, now=now)
+            if flow is None
+            else reports.report(flow.counters, buffer=flow.buffer, now=now)
+        )
+        if quality is None:
+            return
+        for leg in self.legs:
+            if leg.can_ask:
+                _, name = leg.peer.preamble()
+                leg.say([LinkQualityReport(leg.peer.ssrc, quality), name])
 
     def _leg_to_ask(self) -> Leg:
         return self.legs[0]

@@ -16,10 +16,12 @@ from terzetto.rist.core.fec_sender import FecSender
 from terzetto.rist.core.history import History, Sent
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
+from terzetto.rist.core.rate_controller import RateController
 from terzetto.rist.core.repeats import RepeatGate
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.tail_probe import TailProbe
-from terzetto.rist.core.vocabulary import ReceptionReport, RepeatRequest
+from terzetto.rist.core.vocabulary import LinkQualityReport, ReceptionReport, RepeatRequest
+from terzetto.rist.events import RateAdvised, RistEvent
 
 __all__ = ["Outflow", "SendingLeg"]
 
@@ -76,6 +78,8 @@ class Outflow:
         self._fec = (
             None if settings.fec is None else FecSender(settings.fec, payload_type=settings.payload_type)
         )
+        self.rate_controller = None if settings.adaptation is None else RateController(settings.adaptation)
+        self._events: list[RistEvent] = []
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -197,7 +201,22 @@ class Outflow:
         if report.source is not None and report.source & ~1 == self.flow_id and not behind:
             self._probe.stop()
 
+    def hear_quality(self, report: LinkQualityReport) -> None:
+        """Take the advice; a receiver of several legs says the same over each, and only the first counts."""
+        controller = self.rate_controller
+        if controller is not None:
+            was = controller.rate
+            if controller.handle(report.quality):
+                self._events.append(RateAdvised(controller.rate, was))
+
+    def poll_events(self) -> list[RistEvent]:
+        """What the user should know of the flow."""
+        events, self._events = self._events, []
+        return events
+
     def lost_a_peer(self) -> None:
         """A leg lost its peer; without any there is nobody to probe for."""
         if not any(leg.peer.is_alive for leg in self.legs):
             self._probe.stop()
+            if self.rate_controller is not None:
+                self.rate_controller.forget()

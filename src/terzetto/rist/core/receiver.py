@@ -12,7 +12,14 @@ from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.leg import Leg
 from terzetto.rist.core.profile import FEEDBACK, MEDIA, Translator
 from terzetto.rist.core.settings import Settings
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, Goodbye, MediaArrival, SourceReport
+from terzetto.rist.core.vocabulary import (
+    EchoResponse,
+    Feedback,
+    FeedbackArrival,
+    Goodbye,
+    MediaArrival,
+    SourceReport,
+)
 from terzetto.rist.events import RistEvent
 
 __all__ = ["Receiver"]
@@ -130,6 +137,8 @@ class Receiver(Leg):
             answers += peer.handle(said, now=now)
             if isinstance(said, SourceReport):
                 self.inflow.hear_source_report(said)
+            elif isinstance(said, EchoResponse):
+                self.inflow.note_others(1)
         # A mere sign of life says nothing of who it is, and the first report will.
         if peer.association.is_alive and arrival.said:
             peer.announce()

@@ -12,6 +12,7 @@ from terzetto.rist.options import NackType
 from terzetto.rist.wire.compound import decode_rist_compound
 from terzetto.rist.wire.echo import EchoRequest, EchoResponse
 from terzetto.rist.wire.extseq import ExtendedSequence
+from terzetto.rist.wire.link_quality import LinkQuality
 from terzetto.rist.wire.nack_records import expand, generic_nacks, range_nacks, split_by_high
 from terzetto.rist.wire.range_nack import RangeNack
 from terzetto.rtp.bye import Bye
@@ -64,6 +65,7 @@ def _heard(packet: RtcpPacket) -> list[say.Feedback]:
             ]
         case ReceiverReport(blocks=[block, *_]):
             return [
+                *_heard_quality(packet),
                 say.ReceptionReport(
                     packet.ssrc,
                     block.ssrc,
@@ -73,10 +75,10 @@ def _heard(packet: RtcpPacket) -> list[say.Feedback]:
                     block.jitter,
                     block.last_sr,
                     block.delay_since_last_sr,
-                )
+                ),
             ]
         case ReceiverReport():
-            return [say.ReceptionReport(packet.ssrc)]
+            return _heard_quality(packet) or [say.ReceptionReport(packet.ssrc)]
         case SourceDescription():
             ssrc = packet.chunks[0].ssrc if packet.chunks else 0
             return [say.Description(ssrc, packet.cname or "")]
@@ -90,6 +92,11 @@ def _heard(packet: RtcpPacket) -> list[say.Feedback]:
             return [say.Goodbye(ssrc)]
         case _:
             return []
+
+
+def _heard_quality(report: ReceiverReport) -> list[say.Feedback]:
+    quality = LinkQuality.from_report(report)
+    return [] if quality is None else [say.LinkQualityReport(report.ssrc, quality)]
 
 
 def _heard_extended(report: ExtendedReport) -> list[say.Feedback]:
@@ -135,6 +142,8 @@ def _spoken(thing: say.Feedback, nack_type: NackType) -> Sequence[RtcpPacket]:
                 delay_since_last_sr=since,
             )
             return [ReceiverReport(ssrc, (block,))]
+        case say.LinkQualityReport(ssrc, quality):
+            return [quality.to_report(ssrc)]
         case say.Description(ssrc, cname):
             return [SourceDescription.of(ssrc, cname)]
         case say.RepeatRequest(ssrc, sequences, 32):

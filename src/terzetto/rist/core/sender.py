@@ -16,6 +16,7 @@ from terzetto.rist.core.vocabulary import (
     Feedback,
     FeedbackArrival,
     Goodbye,
+    LinkQualityReport,
     ReceptionReport,
     RepeatRequest,
 )
@@ -115,7 +116,7 @@ class Sender(Leg):
 
     def poll_events(self) -> list[RistEvent]:
         """What the user should know."""
-        return self._events_of_leg()
+        return self._events_of_leg() + self.outflow.poll_events()
 
     def next_timeout(self) -> Micros | None:
         """When to call `handle_timeout` next."""
@@ -193,7 +194,9 @@ class Sender(Leg):
             if isinstance(said, RepeatRequest):
                 self._repeat(said, now)
                 continue
-            if isinstance(said, ReceptionReport):
+            if isinstance(said, LinkQualityReport):
+                self.outflow.hear_quality(said)
+            elif isinstance(said, ReceptionReport):
                 self.outflow.hear_reception(said)
             answers += peer.handle(said, now=now)
         # A mere sign of life says nothing of who it is, and the first report will.

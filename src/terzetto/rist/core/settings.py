@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from terzetto.primitives.time import Micros, micros
+from terzetto.rist.adaptation import RistAdaptation
 from terzetto.rist.fec import RistFec
 from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
 
@@ -44,6 +45,7 @@ class Settings:
     rebind_silence: Micros
     missing_limit: int
     fec: RistFec | None
+    adaptation: RistAdaptation | None
     payload_type: int
     ahead: Micros
     """How much before its deadline a packet is released: half a tick, so that ticks add nothing to the delay."""
@@ -75,6 +77,7 @@ class Settings:
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
             ahead=micros(options.effective_tick / 2),
             fec=options.fec,
+            adaptation=options.adaptation,
             payload_type=options.rtp_ptype,
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )

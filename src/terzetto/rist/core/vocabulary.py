@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros
+from terzetto.rist.wire.link_quality import LinkQuality
 
 __all__ = [
     "Description",
@@ -18,6 +19,7 @@ __all__ = [
     "FeedbackArrival",
     "Goodbye",
     "Hello",
+    "LinkQualityReport",
     "Media",
     "MediaArrival",
     "ReceiverTime",
@@ -136,6 +138,13 @@ class RepeatRequest(NamedTuple):
     """Where these go round; 16 where the upper half was not said."""
 
 
+class LinkQualityReport(NamedTuple):
+    """A media receiver says how its link did lately (LQM), so that the source can adapt."""
+
+    ssrc: int
+    quality: LinkQuality
+
+
 class Goodbye(NamedTuple):
     """The peer is leaving (RTCP BYE)."""
 
@@ -157,6 +166,7 @@ Feedback: TypeAlias = (
     | ReceiverTime
     | ReceiverTimeAnswer
     | RepeatRequest
+    | LinkQualityReport
     | Goodbye
     | Hello
 )
