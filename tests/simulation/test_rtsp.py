@@ -195,6 +195,14 @@ async def test_the_server_forgets_a_reader_by_udp_that_died(autojump_clock: trio
         assert world.stream.readers == 0
 
 
+async def test_who_leaves_at_once_is_gone_without_an_accident(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_world() as world, open_rtsp_client(world.url) as client:
+        async with client.play():
+            pass
+        await settle()
+        assert world.server.statistics().sessions == 0
+
+
 async def test_keepalives_keep_a_paused_session(autojump_clock: trio.testing.MockClock) -> None:
     async with open_world(idle_timeout=20) as world:
         async with open_rtsp_client(world.url, transport="udp") as client, client.play() as playback:

@@ -10,9 +10,10 @@ import attrs
 
 from terzetto.errors import InvalidOption
 
-__all__ = ["ReconnectPolicy", "RtspOptions", "RtspServerOptions", "TransportChoice"]
+__all__ = ["ReconnectPolicy", "RtspOptions", "RtspServerOptions", "TransportChoice", "Tunnel"]
 
 TransportChoice: TypeAlias = Literal["auto", "udp", "tcp", "multicast"]
+Tunnel: TypeAlias = Literal["none", "http", "websocket"]
 
 _Check: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
@@ -71,6 +72,10 @@ class RtspOptions:
     """For rtsps://; None trusts the system's authorities."""
     fingerprint: str | None = None
     """SHA-256 of the one certificate to accept for rtsps://, whoever signed it."""
+    tunnel: Tunnel = attrs.field(default="none", validator=_one_of("none", "http", "websocket"))
+    """Speak RTSP inside HTTP or a WebSocket, where nothing else passes; media then travel inside as well."""
+    proxy: str | None = None
+    """``http://host:port`` of a proxy to go through (by CONNECT)."""
     user_agent: str = attrs.field(default="terzetto", validator=_printable)
     connect_timeout: float = attrs.field(default=10.0, validator=_within(0.001, 3600.0, "seconds"))
     read_timeout: float = attrs.field(default=10.0, validator=_within(0.01, 3600.0, "seconds"))
@@ -106,6 +111,18 @@ class RtspOptions:
     delivery_limit: int = attrs.field(default=16_384, validator=_within(64, 1_000_000, "packets"))
     """Packets that may wait for the application. Beyond, UDP sheds the oldest; TCP stops reading."""
 
+    def __attrs_post_init__(self) -> None:
+        if (self.tunnel != "none" or self.proxy is not None) and self.transport not in ("auto", "tcp"):
+            raise InvalidOption(
+                f"transport is {self.transport!r}, but only TCP goes through a tunnel or a proxy",
+                hint="leave transport out",
+            )
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether media can only travel inside the control connection."""
+        return self.tunnel != "none" or self.proxy is not None
+
 
 @attrs.frozen(kw_only=True)
 class RtspServerOptions:
@@ -119,6 +136,8 @@ class RtspServerOptions:
     """Offer Basic, which shows passwords to whoever listens; with TLS that is nobody."""
     ssl_context: ssl.SSLContext | None = None
     """Needed for rtsps://."""
+    tunnels: bool = True
+    """Serve clients that come through HTTP or a WebSocket, on the same port."""
     udp: bool = True
     """Serve readers and publishers over UDP."""
     udp_port: int = attrs.field(default=0, validator=_within(0, 65534))

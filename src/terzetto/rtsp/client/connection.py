@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import trio
@@ -20,10 +19,10 @@ from terzetto.errors import (
     TerzettoError,
 )
 from terzetto.net.network import Network
-from terzetto.net.stream import ByteStream, StreamOptions
-from terzetto.net.tls import connect_tls
+from terzetto.net.stream import ByteStream
 from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import micros
+from terzetto.rtsp.client.dial import dial
 from terzetto.rtsp.core.client_auth import ClientAuthenticator, Credentials, Verdict
 from terzetto.rtsp.core.client_control import (
     Answered,
@@ -124,17 +123,18 @@ class ClientConnection:
         publish: Callable[[ClientEvent], None],
     ) -> ClientConnection:
         """Dial *url*."""
+        username = options.username if options.username is not None else url.username
+        password = options.password if options.username is not None else url.password
+        credentials = Credentials(username, password or "") if username else None
+        doorman = ClientAuthenticator(credentials, network.entropy, allow_basic=options.allow_basic)
         try:
             with trio.fail_after(options.connect_timeout):
-                stream = await _dial(network, url, options)
+                stream = await dial(network, url, options, doorman)
         except trio.TooSlowError:
             raise PeerTimedOut(
                 f"{url.location} does not answer within {options.connect_timeout:g} s",
                 hint="check the address, and any firewall between",
             ) from None
-        username = options.username if options.username is not None else url.username
-        password = options.password if options.username is not None else url.password
-        credentials = Credentials(username, password or "") if username else None
         settings = ClientSettings(
             user_agent=options.user_agent,
             request_timeout=micros(options.read_timeout),
@@ -273,28 +273,3 @@ class ClientConnection:
         for waiter in self._waiters.values():
             waiter.done.set()
         self._publish(Disconnected(reason))
-
-
-async def _dial(network: Network, url: RtspUrl, options: RtspOptions) -> ByteStream:
-    addresses = await network.resolve(url.host, url.effective_port)
-    failure: TerzettoError | None = None
-    # One after the other; each gets its share of the patience, so that one dead address does not eat all of it.
-    share = options.connect_timeout / len(addresses) if addresses else math.inf
-    for address in addresses:
-        try:
-            with trio.fail_after(share):
-                transport = await network.open_tcp_stream(address, StreamOptions())
-        except TerzettoError as exc:
-            failure = failure or exc
-            continue
-        except trio.TooSlowError:
-            failure = failure or PeerTimedOut(
-                f"{address} does not answer", hint="check the address, and any firewall between"
-            )
-            continue
-        if not url.is_secure:
-            return transport
-        return await connect_tls(
-            transport, url.host, context=options.ssl_context, fingerprint=options.fingerprint
-        )
-    raise failure if failure is not None else PeerTimedOut(f"{url.host} has no address")

@@ -195,6 +195,8 @@ class RtspPlayback:
     def _first_choice(self, description: Description) -> TransportChoice:
         if self._choice != "auto":
             return self._choice
+        if self._options.is_confined:
+            return "tcp"
         # In clear beside an encrypted connection it would travel otherwise.
         in_clear = not all(media.is_secure for media in description.medias)
         return "tcp" if self._client.request_url.is_secure and in_clear else "udp"
@@ -323,7 +325,7 @@ class RtspPlayback:
 
     async def _look_after(self) -> None:
         with self._scope:
-            while True:
+            while not self._closed:  # who plays one packet and leaves may be gone before this task has begun
                 try:
                     await self._watch()
                 except TerzettoError as exc:

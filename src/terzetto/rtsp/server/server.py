@@ -26,6 +26,7 @@ from terzetto.rtsp.server.connection import RtspServerConnection
 from terzetto.rtsp.server.dispatch import Dispatcher
 from terzetto.rtsp.server.handler import RtspHandler
 from terzetto.rtsp.server.session import RtspServerSession
+from terzetto.rtsp.server.tunnel import Tunnels
 from terzetto.rtsp.server.udp import ServerUdp
 from terzetto.rtsp.stream import ServerStream
 
@@ -75,7 +76,9 @@ class RtspServer:
         self.dispatcher = Dispatcher(self)
         self._listeners = listeners
         self._connections: dict[RtspServerConnection, None] = {}
+        self._open = 0
         self._hosts: Counter[str] = Counter()
+        self._tunnels = Tunnels()
         self._accept_scope = trio.CancelScope()
         self._stopped = trio.Event()
         self._next_group = 0
@@ -100,7 +103,7 @@ class RtspServer:
     def statistics(self) -> ServerStatistics:
         """A snapshot of the counters."""
         return ServerStatistics(
-            connections=len(self._connections),
+            connections=self._open,
             sessions=len(self.sessions),
             connections_refused=self._refused,
             foreign_datagrams=self.udp.foreign if self.udp is not None else 0,
@@ -168,9 +171,7 @@ class RtspServer:
         """A connection ended; so do the sessions that cannot live without it."""
         self._connections.pop(connection, None)
         host = connection.peer_address.host
-        self._hosts[host] -= 1
-        if self._hosts[host] <= 0:
-            del self._hosts[host]
+        self._leave(host)
         session, connection.session = connection.session, None
         if session is None or session.connection is not connection:
             return
@@ -236,11 +237,13 @@ class RtspServer:
                 continue
             host = stream.peer_address.host
             options = self.options
-            is_full = len(self._connections) >= options.max_connections
+            # Those count as well that have not shown yet what they speak.
+            is_full = self._open >= options.max_connections
             if is_full or self._hosts[host] >= options.max_connections_per_host:
                 self._refused += 1
                 stream.close()
                 continue
+            self._open += 1
             self._hosts[host] += 1
             self.nursery.start_soon(self._serve, stream)
 
@@ -252,12 +255,35 @@ class RtspServer:
                     stream = await accept_tls(stream, self.options.ssl_context)
             except (trio.TooSlowError, trio.BrokenResourceError, ssl.SSLError, TerzettoError):
                 self._refused += 1
-                self._hosts[host] -= 1
+                self._leave(host)
                 return
+        if self.options.tunnels:
+            unwrapped = await self._unwrap(stream)
+            if unwrapped is None:
+                self._leave(host)
+                return
+            stream = unwrapped
         self._numbers += 1
         connection = RtspServerConnection(self, stream, self._numbers, is_secure=self.is_secure)
         self._connections[connection] = None
         await connection.run()
+
+    async def _unwrap(self, stream: ByteStream) -> ByteStream | None:
+        """Whatever *stream* carries RTSP in, or as."""
+        try:
+            with trio.fail_after(self.options.request_timeout):
+                return await self._tunnels.unwrap(stream)
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._refused += 1
+            stream.close()
+            return None
+
+    def _leave(self, host: str) -> None:
+        """One connection fewer from *host*."""
+        self._open -= 1
+        self._hosts[host] -= 1
+        if self._hosts[host] <= 0:
+            del self._hosts[host]
 
     async def _tell_session_closed(self, session: RtspServerSession, reason: str) -> None:
         await self.handler.session_closed(session, reason)
