@@ -13,13 +13,26 @@ from typing import Any
 import pytest
 import trio
 
-from terzetto.rtsp.server import PathHandler, RtspServer, serve_rtsp
+from terzetto.rtsp.server import PathHandler, RtspServer, RtspServerSession, serve_rtsp
 
-__all__ = ["SYSTEM_PYTHON", "gst_server", "need", "program", "run", "serving", "wait_for"]
+__all__ = ["GST_READER", "SYSTEM_PYTHON", "gst_server", "need", "program", "run", "serving", "wait_for"]
 
 # GStreamer's bindings belong to the system's Python, not to ours.
 SYSTEM_PYTHON = "/usr/bin/python3"
 GST_SERVER = Path(__file__).with_name("gst_server.py")
+GST_READER = Path(__file__).with_name("gst_reader.py")
+
+
+class ObservedHandler(PathHandler):
+    """Takes publishers, and remembers how sessions ended."""
+
+    def __init__(self) -> None:
+        super().__init__(accept_publishers=True)
+        self.endings: list[str] = []
+
+    async def session_closed(self, session: RtspServerSession, reason: str) -> None:
+        self.endings.append(reason)
+        await super().session_closed(session, reason)
 
 
 def need(name: str) -> None:
@@ -77,10 +90,10 @@ async def gst_server(*arguments: str) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def serving(
-    url: str = "rtsp://127.0.0.1:0", handler: PathHandler | None = None, **knobs: Any
-) -> AsyncIterator[tuple[RtspServer, PathHandler]]:
+    url: str = "rtsp://127.0.0.1:0", **knobs: Any
+) -> AsyncIterator[tuple[RtspServer, ObservedHandler]]:
     """Our server during the block, taking publishers."""
-    handler = handler or PathHandler(accept_publishers=True)
+    handler = ObservedHandler()
     async with trio.open_nursery() as nursery:
         server: RtspServer = await nursery.start(partial(serve_rtsp, handler, url, **knobs))
         yield server, handler
