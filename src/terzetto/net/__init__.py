@@ -6,6 +6,7 @@
 ``udp``        kernel sockets, batched: ``receiving`` and ``sending`` over ``mmsg``, ``sockopts``, ``multicast``,
                ``ancillary`` data, ``addresses``, ``interfaces`` and the network's ``troubles``
 ``ports``      pairs of neighbouring ports
+``tun``        an interface of this machine whose packets we read and write (Linux)
 ``dtls``       an endpoint wrapped in DTLS (extra ``dtls``)
 ``simulated``  the same endpoints on a seeded network of our own
 ``coalesce``   reading in ticks while data keeps coming
