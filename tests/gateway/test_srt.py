@@ -108,3 +108,64 @@ def test_mistakes_show_before_anything_has_started(url: str, error: type[Excepti
         plan_sink(url)
     with pytest.raises(error):
         plan_source(url)
+
+
+async def test_a_stream_over_two_paths_survives_the_loss_of_either(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(seed=1)
+    here = network.add_host("here", "10.0.0.1", "10.0.1.1")
+    there = network.add_host("there", "10.0.0.2", "10.0.1.2")
+    paths = [network.links_between(f"10.0.{way}.1", f"10.0.{way}.2") for way in range(2)]
+    report = told()
+    async with trio.open_nursery() as nursery:
+        with use_network(there):
+            plan = plan_source("srt://:9000?groupconnect=1")
+            source = await plan.open(nursery, told())
+        with use_network(here):
+            sinks = plan_sink(
+                "srt://10.0.0.2:9000?groupmode=backup&weight=2,srt://10.0.1.2:9000?weight=1&peeridletimeo=1000"
+            )
+            assert sinks.name.count("srt://") == 2
+            sink = await sinks.open(nursery, report)
+        await sink.wait_ready()
+        await trio.sleep(1)
+        got: list[bytes] = []
+
+        async def receive() -> None:
+            while len(got) < 100:
+                batch = await source.receive()
+                assert batch is not None
+                got.extend(bytes(payload) for payload in batch.payloads)
+
+        nursery.start_soon(receive)
+        for number in range(100):
+            if number == 50:
+                for link in paths[0]:
+                    link.cut()
+            await sink.send(Batch([bytes([number])]))
+            await trio.sleep(0.02)
+        await trio.sleep(1)
+        assert got == [bytes([number]) for number in range(100)]
+        assert {"peer_connected", "member_joined", "member_changed"} <= set(report.events)
+        await sink.aclose()
+        await source.aclose()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("urls", "complaint"),
+    [
+        ("srt://here:1,srt://:2", "some listen"),
+        ("srt://here:1?groupmode=backup,srt://here:2?groupmode=broadcast", "groupmode"),
+        ("srt://here:1,rist://here:2", "rist and srt"),
+        ("srt://here:1?groupmode=sideways", "groupmode"),
+    ],
+)
+def test_paths_that_do_not_belong_together_are_refused(urls: str, complaint: str) -> None:
+    with pytest.raises(InvalidUrl, match=complaint):
+        plan_sink(urls)
+
+
+def test_a_comma_inside_a_query_parts_no_urls() -> None:
+    assert plan_sink("srt://here:1?packetfilter=fec,cols:10").name == "srt://here:1?packetfilter=fec,cols:10"

@@ -117,11 +117,13 @@ class Plan(Generic[ResourceT]):
 
     url: EndpointUrl
     open: Callable[[trio.Nursery, Report], Awaitable[ResourceT]] = attrs.field(repr=False)
+    also: tuple[EndpointUrl, ...] = ()
+    """The other paths of the same stream."""
 
     @property
     def name(self) -> str:
-        """The URL, without its secrets."""
-        return str(self.url)
+        """The URL, or all of them, without secrets."""
+        return ",".join(map(str, (self.url, *self.also)))
 
 
 SourcePlan: TypeAlias = Plan[Source]

@@ -8,20 +8,29 @@ from typing import Final
 import attrs
 import trio
 
-from terzetto.errors import PeerError, TerzettoError
+from terzetto.driver.clock import current_micros
+from terzetto.errors import InvalidUrl, PeerError, TerzettoError
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
+from terzetto.net.network import current_network
 from terzetto.primitives.datagrams import Buffer
+from terzetto.primitives.reconnection import ReconnectGivenUp, Reconnection, ReconnectScheduled, RetrySchedule
+from terzetto.primitives.time import seconds
 from terzetto.srt import events
 from terzetto.srt.api import connect_srt_listener, connect_srt_stream
 from terzetto.srt.events import SrtEvent
+from terzetto.srt.group import SrtGroup
+from terzetto.srt.group_api import connect_srt_group, connect_srt_group_listener
+from terzetto.srt.group_dialling import check_member_options
+from terzetto.srt.group_listening import SrtGroupListener
+from terzetto.srt.listening import SrtListener
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.url import target_from_url
 from terzetto.url import EndpointUrl
 
 __all__ = ["SrtSink", "SrtSource", "plan_sink", "plan_source"]
 
-# Between two attempts to reach a listener that is not there yet.
-_PAUSE: Final = 1.0
+# To reach a listener that is not there yet.
+_AGAIN: Final = Reconnection(initial=0.5, longest=2.0)
 _BETWEEN_COMPLAINTS: Final = 60.0
 
 
@@ -31,19 +40,19 @@ class _End:
     A caller calls again; a listener takes the next caller, one at a time, as srt-live-transmit does.
     """
 
-    def __init__(self, url: EndpointUrl, nursery: trio.Nursery, report: Report) -> None:
-        self._url = url.to_string(reveal=True)
-        self._listens = target_from_url(self._url, None, {}).listen
+    def __init__(self, urls: Sequence[EndpointUrl], nursery: trio.Nursery, report: Report) -> None:
+        self._urls = [url.to_string(reveal=True) for url in urls]
+        self._wanted = _understand(urls)
         self._nursery = nursery
         self._report = report
         self._connected = trio.Event()
         self._lost = trio.Event()
         self._details: Mapping[str, Json] = {}
         self._last_complaint = -_BETWEEN_COMPLAINTS
-        self.stream: SrtStream | None = None
+        self.stream: SrtStream | SrtGroup | None = None
         nursery.start_soon(self._keep_connected)
 
-    async def connected(self) -> SrtStream:
+    async def connected(self) -> SrtStream | SrtGroup:
         """The stream to the peer, when there is one."""
         while self.stream is None:
             await self._connected.wait()
@@ -55,7 +64,7 @@ class _End:
             self._details = attrs.asdict(self.stream.statistics())
         return self._details
 
-    def gone(self, stream: SrtStream) -> None:
+    def gone(self, stream: SrtStream | SrtGroup) -> None:
         """*stream* has ended; the next one is on its way."""
         if self.stream is stream:
             self.statistics()
@@ -72,24 +81,38 @@ class _End:
             await trio.lowlevel.checkpoint()
 
     async def _keep_connected(self) -> None:
-        if self._listens:
-            listener = await connect_srt_listener(self._nursery, self._url)
+        wanted = self._wanted
+        if wanted.listens:
+            listener: SrtListener | SrtGroupListener
+            if wanted.is_group:
+                listener = await connect_srt_group_listener(self._nursery, self._urls)
+            else:
+                listener = await connect_srt_listener(self._nursery, self._urls[0])
             while True:
                 await self._use(await listener.accept())
+        schedule = RetrySchedule(_AGAIN, entropy=current_network().entropy)
         while True:
             try:
-                stream = await connect_srt_stream(self._nursery, self._url)
+                stream: SrtStream | SrtGroup
+                if wanted.is_group:
+                    stream = await connect_srt_group(self._nursery, self._urls, mode=wanted.mode)
+                else:
+                    stream = await connect_srt_stream(self._nursery, self._urls[0])
             except PeerError as exc:
                 self._complain(exc)
-                await trio.sleep(_PAUSE)
+                wait = schedule.failed(now=current_micros())
+                assert wait is not None, "this policy never gives up"
+                await trio.sleep(seconds(wait))
             else:
+                schedule.succeeded()
                 await self._use(stream)
 
-    async def _use(self, stream: SrtStream) -> None:
+    async def _use(self, stream: SrtStream | SrtGroup) -> None:
         self._lost = trio.Event()
         self.stream = stream
         self._connected.set()
-        self._report("peer_connected", f"{stream.peer_address} is connected")
+        who = f"a {stream.mode} group" if isinstance(stream, SrtGroup) else str(stream.peer_address)
+        self._report("peer_connected", f"{who} is connected")
         self._nursery.start_soon(_retell, stream.events(), self._report)
         await self._lost.wait()
 
@@ -172,7 +195,7 @@ class SrtSink(Sink):
         await self._end.aclose()
 
 
-def _fitting(batch: Batch, stream: SrtStream) -> Sequence[Buffer]:
+def _fitting(batch: Batch, stream: SrtStream | SrtGroup) -> Sequence[Buffer]:
     """The payloads, those that are too long for the peer's packets cut."""
     size = stream.payload_size
     if all(len(payload) <= size for payload in batch.payloads):
@@ -182,27 +205,61 @@ def _fitting(batch: Batch, stream: SrtStream) -> Sequence[Buffer]:
     ]
 
 
+@attrs.frozen
+class _Wanted:
+    """What the URLs of an end ask for together."""
+
+    listens: bool
+    is_group: bool
+    mode: str
+
+
+def _understand(urls: Sequence[EndpointUrl]) -> _Wanted:
+    targets = [target_from_url(url.to_string(reveal=True), None, {}) for url in urls]
+    modes = {target.group_mode for target in targets if target.group_mode is not None}
+    listens = {target.listen for target in targets}
+    if len(listens) > 1:
+        raise InvalidUrl("some of the paths call and some listen", hint="let one side call on all of them")
+    if len(modes) > 1:
+        raise InvalidUrl(f"groupmode is {' and '.join(sorted(modes))}; it must be the same on all paths")
+    is_group = len(urls) > 1 or bool(modes) or any(target.options.group_connect for target in targets)
+    if is_group:
+        for target in targets:
+            check_member_options(target.options)
+    return _Wanted(listens.pop(), is_group, modes.pop() if modes else "broadcast")
+
+
 def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
     """Receive from *url*, or from who calls there."""
-    del settings
-    target_from_url(url.to_string(reveal=True), None, {})
-
-    async def open_source(nursery: trio.Nursery, report: Report) -> Source:
-        await trio.lowlevel.checkpoint()
-        return SrtSource(_End(url, nursery, report))
-
-    return SourcePlan(url, open_source)
+    return plan_bonded_source([url], settings)
 
 
 def plan_sink(url: EndpointUrl) -> SinkPlan:
     """Send to *url*, or to who calls there."""
-    target_from_url(url.to_string(reveal=True), None, {})
+    return plan_bonded_sink([url])
+
+
+def plan_bonded_source(urls: Sequence[EndpointUrl], settings: InputSettings) -> SourcePlan:
+    """Receive what comes over all *urls* as one stream."""
+    del settings
+    _understand(urls)
+
+    async def open_source(nursery: trio.Nursery, report: Report) -> Source:
+        await trio.lowlevel.checkpoint()
+        return SrtSource(_End(urls, nursery, report))
+
+    return SourcePlan(urls[0], open_source, tuple(urls[1:]))
+
+
+def plan_bonded_sink(urls: Sequence[EndpointUrl]) -> SinkPlan:
+    """Send one stream over all *urls*."""
+    _understand(urls)
 
     async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
         await trio.lowlevel.checkpoint()
-        return SrtSink(_End(url, nursery, report))
+        return SrtSink(_End(urls, nursery, report))
 
-    return SinkPlan(url, open_sink)
+    return SinkPlan(urls[0], open_sink, tuple(urls[1:]))
 
 
 async def _retell(happenings: AsyncGenerator[SrtEvent, None], report: Report) -> None:
@@ -214,5 +271,15 @@ async def _retell(happenings: AsyncGenerator[SrtEvent, None], report: Report) ->
                 report("peer_lost", f"{event.peer} said goodbye")
             case events.ConnectionRefused():
                 report("refused", f"{event.peer} was turned away: {event.reason}", level="warning")
+            case events.MemberJoined():
+                report("member_joined", f"{event.peer} joined the group")
+            case events.MemberLost():
+                report("member_lost", f"{event.target}: {event.reason}", level="warning")
+            case events.MemberChanged():
+                report("member_changed", f"{event.peer} is {event.state.value}")
+            case ReconnectScheduled():
+                report("reconnecting", f"{event.target} is called again in {event.delay:.1f} s")
+            case ReconnectGivenUp():
+                report("given_up", f"{event.target} is not called any more", level="warning")
             case events.KeyRotated():
                 report("key_rotated", "the next key is in use")

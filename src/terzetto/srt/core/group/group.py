@@ -96,6 +96,8 @@ class Group:
         connection.receiver.join_group(first, clock)
         connection.before_run = partial(self._prepare, connection)
         self.links.append(link)
+        if self.kind is not GroupKind.BACKUP:
+            link.state = MemberState.STABLE
         self.changes.append((link, link.state))
         self.review(now=now)
         return link
@@ -183,17 +185,11 @@ class Group:
         if not link.is_aligned or sender.buffer.end != position:
             sender.align(position, (position - self._first) % MESSAGE_NUMBER_MAX + 1)
             link.is_aligned = True
-        if link.state is MemberState.STANDBY:  # broadcast: it takes part from its first packet on
-            self._change(link, MemberState.STABLE)
         if sender.buffer.room < len(payloads):
             sender.make_room(len(payloads))
             if self.kind is GroupKind.BACKUP:
                 link.distrust(now=now)
         link.connection.send(payloads, origin=origin, now=now)
-
-    def _change(self, link: Link, state: MemberState) -> None:
-        link.state = state
-        self.changes.append((link, state))
 
     # Backup
 
