@@ -11,7 +11,7 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub
 from terzetto.net.network import Network
 from terzetto.primitives.datagrams import Address
-from terzetto.primitives.time import micros
+from terzetto.primitives.time import Micros, micros
 from terzetto.srt.core.connection import Connection
 from terzetto.srt.core.group.group import Group
 from terzetto.srt.core.listener import ConnectionRequest
@@ -106,7 +106,7 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
     async def _ask(self, door: _Door, authorize: Authorize, request: ConnectionRequest) -> None:
         door.decide(request, await ask(authorize, request, door.options.connect_timeout))
 
-    def group_for(self, request: ConnectionRequest, options: SrtOptions) -> SrtGroup | str:
+    def group_for(self, request: ConnectionRequest, options: SrtOptions, now: Micros) -> SrtGroup | str:
         """The group that a caller belongs to, perhaps a new one.
 
         A group is known by the caller's id of it and by the stream id. Whoever can guess both can join, so where
@@ -129,7 +129,8 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
                 group_id=int.from_bytes(self._network.entropy(4), "big") & (GROUP_BIT - 1) | GROUP_BIT,
                 initial_sequence=request.handshake.initial_sequence,
                 least_stability_timeout=micros(options.group_stability_timeout),
-                now=current_micros(),
+                # The very moment of the answer: its timestamp counts from here, and must not be negative.
+                now=now,
             ),
             options.payload_size or 1456,
         )
@@ -179,7 +180,7 @@ class _Door:
             core.refuse(request, verdict.code, now=now, why=verdict.reason)
         else:
             options = verdict or self.options
-            group = self._listener.group_for(request, options)
+            group = self._listener.group_for(request, options, now)
             if isinstance(group, str):
                 core.refuse(request, RejectionReason.GROUP, now=now, why=group)
             else:
