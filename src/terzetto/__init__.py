@@ -63,8 +63,10 @@ if TYPE_CHECKING:
     )
     from terzetto.srt.api import (
         connect_srt_listener,
+        connect_srt_rendezvous,
         connect_srt_stream,
         open_srt_listener,
+        open_srt_rendezvous,
         open_srt_stream,
     )
     from terzetto.srt.group import SrtGroup
@@ -131,6 +133,7 @@ __all__ = [
     "connect_srt_group",
     "connect_srt_group_listener",
     "connect_srt_listener",
+    "connect_srt_rendezvous",
     "connect_srt_stream",
     "open_rist_listener",
     "open_rist_receiver",
@@ -139,6 +142,7 @@ __all__ = [
     "open_srt_group",
     "open_srt_group_listener",
     "open_srt_listener",
+    "open_srt_rendezvous",
     "open_srt_stream",
     "serve_rtsp",
 ]
@@ -196,11 +200,13 @@ _HOMES: Final = {
     "connect_rist_receiver": "terzetto.rist.api",
     "connect_rist_sender": "terzetto.rist.api",
     "connect_srt_listener": "terzetto.srt.api",
+    "connect_srt_rendezvous": "terzetto.srt.api",
     "connect_srt_stream": "terzetto.srt.api",
     "open_rist_listener": "terzetto.rist.listener",
     "open_rist_receiver": "terzetto.rist.api",
     "open_rist_sender": "terzetto.rist.api",
     "open_srt_listener": "terzetto.srt.api",
+    "open_srt_rendezvous": "terzetto.srt.api",
     "open_srt_stream": "terzetto.srt.api",
 }
 

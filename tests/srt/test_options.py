@@ -109,7 +109,7 @@ def test_keywords_beat_the_query_and_the_query_beats_the_options() -> None:
 @pytest.mark.parametrize(
     ("url", "error", "words"),
     [
-        ("srt://h:1?mode=rendezvous", UnsupportedOperation, "rendezvous"),
+        ("srt://:1?mode=rendezvous", InvalidUrl, "the peer"),
         ("srt://h:1?rcvlatency=120000", InvalidUrl, "ffmpeg.*rcvlatency=120"),
         ("srt://h:1?minversion=new", InvalidUrl, "1.4.0"),
         ("srt://h:1?pbkeylen=20", InvalidOption, "key_length"),

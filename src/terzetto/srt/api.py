@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Unpack
 
+import attrs
 import trio
 
 from terzetto.driver.nursery import open_session_nursery
@@ -17,6 +18,7 @@ from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import Address, DatagramEndpoint
 from terzetto.net.network import current_network
 from terzetto.srt.core.negotiation import RefusedError
+from terzetto.srt.core.rendezvous import PATIENCE_FACTOR
 from terzetto.srt.listening import Authorize, SrtListener
 from terzetto.srt.options import SrtKnobs, SrtOptions
 from terzetto.srt.refusals import error_for_refusal
@@ -24,7 +26,14 @@ from terzetto.srt.runtime import Runtime, open_endpoint
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.url import SrtTarget, target_from_url
 
-__all__ = ["connect_srt_listener", "connect_srt_stream", "open_srt_listener", "open_srt_stream"]
+__all__ = [
+    "connect_srt_listener",
+    "connect_srt_rendezvous",
+    "connect_srt_stream",
+    "open_srt_listener",
+    "open_srt_rendezvous",
+    "open_srt_stream",
+]
 
 
 async def connect_srt_stream(
@@ -40,6 +49,21 @@ async def connect_srt_stream(
     if target.listen:
         return await _accept_one(nursery, target, endpoint)
     return await _call(nursery, target, endpoint)
+
+
+async def connect_srt_rendezvous(
+    nursery: trio.Nursery,
+    url: str,
+    *,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> SrtStream:
+    """Meet a peer; the stream's tasks live in *nursery*. See `open_srt_rendezvous`."""
+    target = target_from_url(url, options, knobs)
+    if not target.host or target.url.listen:
+        raise InvalidUrl(f"{target} names nobody to meet", hint="write srt://host:port")
+    return await _call(nursery, attrs.evolve(target, listen=False, rendezvous=True), endpoint)
 
 
 async def connect_srt_listener(
@@ -70,7 +94,8 @@ async def open_srt_stream(
 ) -> AsyncIterator[SrtStream]:
     """Connect with one peer.
 
-    ``srt://host:port`` calls a listener; ``srt://:port`` waits for one caller, and is deaf to others. The
+    ``srt://host:port`` calls a listener; ``srt://:port`` waits for one caller, and is deaf to others;
+    ``srt://host:port?mode=rendezvous`` meets a peer that does the same (see `open_srt_rendezvous`). The
     URL's query, *options* and the keywords name the same knobs (`SrtOptions`); a keyword beats the query,
     the query beats *options*. An *endpoint* of your own takes the place of a new UDP socket, and is closed
     in the end.
@@ -81,6 +106,29 @@ async def open_srt_stream(
     """
     async with open_session_nursery() as nursery:
         stream = await connect_srt_stream(nursery, url, options=options, endpoint=endpoint, **knobs)
+        try:
+            yield stream
+            await stream.aclose()
+        finally:
+            stream.abort()
+
+
+@asynccontextmanager
+async def open_srt_rendezvous(
+    url: str,
+    *,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> AsyncIterator[SrtStream]:
+    """Meet a peer: both sides call each other, and neither has to be reachable before it has called itself.
+
+    ``srt://host:port`` is the peer; our own port is the same one unless ``local_port`` (``localport=`` in the URL)
+    names another. Which side begins does not matter; each waits ten times ``connect_timeout``. For the rest see
+    `open_srt_stream`.
+    """
+    async with open_session_nursery() as nursery:
+        stream = await connect_srt_rendezvous(nursery, url, options=options, endpoint=endpoint, **knobs)
         try:
             yield stream
             await stream.aclose()
@@ -131,10 +179,12 @@ async def _start(
 async def _call(nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None) -> SrtStream:
     options = target.options
     peer = (await current_network().resolve(target.host, target.port))[0]
-    local = Address(options.local_address, options.local_port)
+    # Who meets a peer is called where it calls from, and both sides mostly agree on one port.
+    port = options.local_port or (target.port if target.rendezvous else 0)
+    local = Address(options.local_address, port)
     runtime = await _start(nursery, target, endpoint, local, 6 if peer.is_ipv6 else 4)
     try:
-        outcome = await runtime.call(peer, options)
+        outcome = await (runtime.meet if target.rendezvous else runtime.call)(peer, options)
     except BaseException:
         runtime.abort()
         raise
@@ -143,7 +193,7 @@ async def _call(nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndp
         raise error_for_refusal(
             outcome,
             f"srt://{peer}",
-            timeout=options.connect_timeout,
+            timeout=options.connect_timeout * (PATIENCE_FACTOR if target.rendezvous else 1),
             has_heard=outcome.has_heard,
             troubles=runtime.troubles,
         )

@@ -42,7 +42,7 @@ __all__ = ["GroupDialler", "check_member_options", "member_target"]
 def member_target(url: str, options: SrtOptions | None, knobs: SrtKnobs) -> SrtTarget:
     """What the URL of a member asks for."""
     target = target_from_url(url, options, knobs)
-    if target.listen:
+    if target.listen or target.rendezvous:
         raise InvalidUrl(
             f"{target} listens; the members of a group that we open call",
             hint="use open_srt_group_listener to be called",

@@ -73,7 +73,13 @@ class Runtime:
         self, peer: Address, options: SrtOptions, *, terms: GroupTerms | None = None
     ) -> Owner | RefusedError:
         """Call *peer*: the owner of the connection, or why there is none."""
-        socket_id = self.core.call(peer, options, now=current_micros(), terms=terms)
+        return await self._outcome_of(self.core.call(peer, options, now=current_micros(), terms=terms))
+
+    async def meet(self, peer: Address, options: SrtOptions) -> Owner | RefusedError:
+        """Call a *peer* that calls us."""
+        return await self._outcome_of(self.core.meet(peer, options, now=current_micros()))
+
+    async def _outcome_of(self, socket_id: int) -> Owner | RefusedError:
         answered = self._callers[socket_id] = trio.Event()
         try:
             self.session.drain()

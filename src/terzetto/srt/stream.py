@@ -91,7 +91,7 @@ class SrtStream(trio.abc.Stream):
         self._rest: Buffer = b""
         self._waiting: list[SrtPacket] = []
         self._messages: list[Message] = []
-        self._next_position = connection.agreement.initial_sequence
+        self._next_position = connection.agreement.first_received
         agreement = connection.agreement
         self._payload_size = agreement.payload_limit
         self._has_long_messages = agreement.has_long_messages

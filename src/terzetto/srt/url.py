@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from terzetto.errors import InvalidUrl, UnsupportedOperation
+from terzetto.errors import InvalidUrl
 from terzetto.srt.options import SrtKnobs, SrtOptions, with_knobs
 from terzetto.url import EndpointUrl, QueryReader, parse_url
 
@@ -95,6 +95,8 @@ class SrtTarget:
 
     url: EndpointUrl
     listen: bool
+    rendezvous: bool = False
+    """Whether both sides call each other."""
     host: str
     port: int
     options: SrtOptions
@@ -124,10 +126,9 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
         raise InvalidUrl(f"weight is {weight}; it must be between 0 and {_LARGEST_WEIGHT}")
     group_mode = reader.choice("groupmode", {mode: mode for mode in GROUP_MODES})
     reader.finish()
-    if mode == "rendezvous":
-        raise UnsupportedOperation("rendezvous is not spoken here yet", hint="let one side call, one listen")
-    if mode == "caller" and not url.host:
-        raise InvalidUrl(f"{url} calls nobody", hint="name a host, or use mode=listener")
+    if mode in ("caller", "rendezvous") and not url.host:
+        hint = "name a host, or use mode=listener" if mode == "caller" else "name the peer's host"
+        raise InvalidUrl(f"{url} calls nobody", hint=hint)
     # With neither, an adapter and no host listens there, as srt-live-transmit does.
     listen = url.listen if mode is None else mode == "listener"
     values.update(knobs)
@@ -138,6 +139,7 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
     return SrtTarget(
         url=url,
         listen=listen,
+        rendezvous=mode == "rendezvous",
         host=host,
         port=url.port,
         options=options,

@@ -101,6 +101,15 @@ class Pair:
         self.drain(CALLER)
         return socket_id
 
+    def meet(self, *, late: int = 0) -> None:
+        """Both call each other, the listener *late* microseconds after the caller."""
+        for side, other, wait in ((CALLER, LISTENER, 0), (LISTENER, CALLER, late)):
+            self.at(self.now + wait, partial(self._meet, side, other))
+
+    def _meet(self, side: Address, other: Address) -> None:
+        self.sockets[side].meet(other, self.options[side], now=self.clock(side))
+        self.drain(side)
+
     def connect(self) -> tuple[Connection, Connection]:
         """Call, and run until both sides are connected."""
         self.call()

@@ -29,6 +29,7 @@ from terzetto.srt.wire.ack import Acknowledgement
 from terzetto.srt.wire.control import ControlHeader, ControlType, ExtensionSubtype, encode_control
 from terzetto.srt.wire.data import HEADER_SIZE
 from terzetto.srt.wire.drop_request import DropRequest
+from terzetto.srt.wire.handshake import CONCLUSION, Handshake
 from terzetto.srt.wire.key_material import LARGEST_KEY_MATERIAL, KmState
 from terzetto.srt.wire.nak import decode_losses
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
@@ -363,8 +364,16 @@ class Connection:
         elif kind == ControlType.PEERERROR:
             self.peer_error = header.information
             self._unblock()
-        elif kind not in (ControlType.CONGESTION_WARNING, ControlType.HANDSHAKE):
+        elif kind == ControlType.HANDSHAKE:
+            self._repeat_last_word(body, now)
+        elif kind != ControlType.CONGESTION_WARNING:
             self.counters.count_malformed("control packet of an unknown type")
+
+    def _repeat_last_word(self, body: Buffer, now: Micros) -> None:
+        """A peer that we met and that still asks has not heard that we agree."""
+        word = self.agreement.last_word
+        if word and Handshake.decode(body).kind == CONCLUSION:
+            self._control(ControlType.HANDSHAKE, now=now, body=word)
 
     def _handle_ack(self, number: int, ack: Acknowledgement, now: Micros) -> None:
         self.counters.acks_received += 1

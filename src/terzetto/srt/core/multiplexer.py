@@ -17,6 +17,7 @@ from terzetto.srt.core.caller import Caller
 from terzetto.srt.core.connection import Connection, Signal, State
 from terzetto.srt.core.listener import AttemptKey, ConnectionRequest, Listener
 from terzetto.srt.core.negotiation import Agreement, GroupTerms, RefusedError
+from terzetto.srt.core.rendezvous import Rendezvous
 from terzetto.srt.events import ConnectionRefused, PeerConnected, SrtEvent
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlHeader, ControlType
@@ -54,7 +55,7 @@ class Multiplexer:
         self.listener: Listener | None = None
         self.malformed: dict[str, int] = {}
         self._entropy = entropy
-        self._calls: dict[int, Caller] = {}
+        self._calls: dict[int, Caller | Rendezvous] = {}
         self._attempts: dict[int, AttemptKey] = {}
         self._transmits: list[Run] = []
         self._notices: list[Notice] = []
@@ -75,6 +76,14 @@ class Multiplexer:
         )
         self._calls[socket_id] = caller
         self._run_call(socket_id, caller, now)
+        return socket_id
+
+    def meet(self, peer: Address, options: SrtOptions, *, now: Micros) -> int:
+        """Begin to call a *peer* that calls us; the socket id under which notices about it come."""
+        socket_id = self._new_id()
+        call = Rendezvous(peer, options, local_id=socket_id, local=None, entropy=self._entropy, now=now)
+        self._calls[socket_id] = call
+        self._run_call(socket_id, call, now)
         return socket_id
 
     def hang_up(self, socket_id: int) -> None:
@@ -193,12 +202,25 @@ class Multiplexer:
             except MalformedPacket as exc:
                 self._count(exc.reason)
                 return
-            if header.destination == 0:
+            if header.destination == 0 and (meeting := self._meeting_with(run.peer)):
+                self._handle_answer(packet, header._replace(destination=meeting), run.peer, now)
+            elif header.destination == 0:
                 self._handle_stranger(packet, header, run, len(datagram), now)
             else:
                 self._handle_answer(packet, header, run.peer, now)
-        else:
+        elif not self._is_sign_of_agreement(datagram, run, now):
             self._count("datagram for no connection of ours")
+
+    def _is_sign_of_agreement(self, datagram: Buffer, run: Run, now: Micros) -> bool:
+        """Whether this tells us that a rendezvous is complete, whose last word was lost."""
+        call = self._calls.get(int.from_bytes(datagram[12:16], "big"))
+        if not isinstance(call, Rendezvous) or call.agreement is None or call.peer != run.peer:
+            return False
+        del self._calls[call.agreement.local_id]
+        connection = self._establish(call.agreement, now)
+        connection.handle_run([datagram], now=now)
+        self._settle(connection, now)
+        return True
 
     def _handle_stranger(
         self, packet: Handshake, header: ControlHeader, run: Run, size: int, now: Micros
@@ -216,6 +238,19 @@ class Multiplexer:
         elif outcome is not None:
             self._notices.append(Notice(LISTENER, outcome))
 
+    def _meeting_with(self, peer: Address) -> int:
+        """The rendezvous that a first word from *peer* belongs to, or 0.
+
+        A translator on the way may have moved the peer to another port than it was said to use.
+        """
+        for socket_id, call in self._calls.items():
+            if isinstance(call, Rendezvous) and call.peer.host == peer.host:
+                if call.peer != peer and not call.has_heard:
+                    call.peer = peer
+                if call.peer == peer:
+                    return socket_id
+        return 0
+
     def _handle_answer(self, packet: Handshake, header: ControlHeader, peer: Address, now: Micros) -> None:
         caller = self._calls.get(header.destination)
         if caller is None or caller.peer != peer or header.kind != ControlType.HANDSHAKE:
@@ -224,23 +259,23 @@ class Multiplexer:
         try:
             agreement = caller.handle_handshake(packet, timestamp=header.timestamp, now=now)
         except RefusedError as refusal:
+            self._collect_call(header.destination, caller)
             self._end_call(header.destination, refusal)
             return
-        if agreement is None:
-            self._collect_call(header.destination, caller, now)
-        else:
+        self._collect_call(header.destination, caller)
+        if agreement is not None:
             del self._calls[header.destination]
             self._establish(agreement, now)
 
-    def _run_call(self, socket_id: int, caller: Caller, now: Micros) -> None:
+    def _run_call(self, socket_id: int, caller: Caller | Rendezvous, now: Micros) -> None:
         try:
             caller.handle_timeout(now=now)
         except RefusedError as refusal:
             self._end_call(socket_id, refusal)
         else:
-            self._collect_call(socket_id, caller, now)
+            self._collect_call(socket_id, caller)
 
-    def _collect_call(self, socket_id: int, caller: Caller, now: Micros) -> None:
+    def _collect_call(self, socket_id: int, caller: Caller | Rendezvous) -> None:
         if caller.transmits:
             self._transmits.append(Run(caller.peer, caller.transmits, local=caller.local))
             caller.transmits = []

@@ -99,6 +99,15 @@ class Agreement:
     packet_filter: FilterSettings | None = None
     group: GroupMembership | None = None
     """The peer's group, where the connection is a member of one; the weight is the caller's word."""
+    peer_sequence: int | None = None
+    """Where the peer's numbers begin, if not where ours do: at a rendezvous each side has its own."""
+    last_word: bytes = b""
+    """What a rendezvous answers to a peer that has not noticed that we agree."""
+
+    @property
+    def first_received(self) -> int:
+        """The number of the first packet that comes."""
+        return self.initial_sequence if self.peer_sequence is None else self.peer_sequence
 
     @property
     def payload_limit(self) -> int:
@@ -225,8 +234,12 @@ def agree_as_responder(
     started_at: Micros,
     now: Micros,
     terms: GroupTerms | None = None,
+    own_sequence: int | None = None,
 ) -> tuple[Agreement, Extensions]:
-    """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`."""
+    """Judge a caller's conclusion: what is agreed, and the blocks to answer with; or `RefusedError`.
+
+    What we send is numbered as what the caller sends, unless *own_sequence* says otherwise.
+    """
     theirs = _check_peer(offered.capabilities, options)
     _check_congestion(offered.congestion, options)
     if bool(theirs.flags & Capability.STREAM) is options.message_api:
@@ -252,7 +265,8 @@ def agree_as_responder(
         peer_id=request.socket_id,
         peer=peer,
         local=local,
-        initial_sequence=request.initial_sequence,
+        initial_sequence=request.initial_sequence if own_sequence is None else own_sequence,
+        peer_sequence=request.initial_sequence,
         started_at=started_at,
         playout_base=now - timestamp,
         mss=min(request.mss, options.mss),
@@ -333,6 +347,7 @@ def agree_as_initiator(
     started_at: Micros,
     now: Micros,
     terms: GroupTerms | None = None,
+    peer_sequence: int | None = None,
 ) -> Agreement:
     """Judge the answer to our conclusion; or `RefusedError`, with the code that fits."""
     try:
@@ -342,7 +357,7 @@ def agree_as_initiator(
     except MalformedPacket as exc:
         raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
     theirs = _check_peer(answered.capabilities, options)
-    if response.initial_sequence != initial_sequence:
+    if peer_sequence is None and response.initial_sequence != initial_sequence:
         raise RefusedError(RejectionReason.ROGUE, "the answer changes the initial sequence number")
     _check_congestion(answered.congestion, options)
     packet_filter = _conclude_filter(answered.packet_filter, options)
@@ -356,6 +371,7 @@ def agree_as_initiator(
         peer=peer,
         local=local,
         initial_sequence=initial_sequence,
+        peer_sequence=peer_sequence,
         started_at=started_at,
         playout_base=now - timestamp,
         mss=min(response.mss, options.mss),

@@ -56,7 +56,7 @@ class Receiver:
 
     def __init__(self, agreement: Agreement, counters: Counters, round_trip: RoundTrip) -> None:
         options = agreement.options
-        first = agreement.initial_sequence
+        first = agreement.first_received
         self.buffer = ReceiveBuffer(first=first, capacity=options.receive_buffer_packets)
         self.clock = PlayoutClock(
             base=agreement.playout_base, delay=agreement.receive_delay, is_tracing=options.drift_tracer
