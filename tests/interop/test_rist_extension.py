@@ -29,7 +29,7 @@ async def test_gstreamer_mends_what_we_count_in_32_bits() -> None:
             f"rist://{HOST}:{port}", profile="simple", buffer=2.0, sequence_extension=True, session_timeout=5
         ) as sender,
     ):
-        sender._core.outflow.history.next_sequence = BEGINNING
+        sender._outflow.history.next_sequence = BEGINNING
         with trio.fail_after(10):
             await sender.wait_connected()
         await pace(sender.send_packet)
@@ -51,7 +51,7 @@ async def test_librist_reads_the_lower_half_and_asks_with_it(secret: str) -> Non
         bad_network(listening, 0.05, seed=4) as port,
         tz.open_rist_sender(f"rist://{HOST}:{port}?buffer=500&sequence-extension=1{secret}") as sender,
     ):
-        sender._core.outflow.history.next_sequence = BEGINNING
+        sender._outflow.history.next_sequence = BEGINNING
         with trio.fail_after(10):
             await sender.wait_connected()
         await pace(sender.send_packet)

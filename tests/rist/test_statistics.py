@@ -25,8 +25,8 @@ def played() -> tuple[RistSenderStatistics, RistReceiverStatistics]:
     pair.stream(2000)
     pair.run_until(pair.now + 500_000)
     return (
-        sender_statistics(pair.sender, now=pair.now, batches_shed=0),
-        receiver_statistics(pair.receiver, now=pair.now, shed=0),
+        sender_statistics(pair.sender.outflow, now=pair.now, batches_shed=0),
+        receiver_statistics(pair.receiver.inflow, now=pair.now, shed=0),
     )
 
 
@@ -111,8 +111,8 @@ def test_librists_words_for_a_receiver(played: Played) -> None:
 
 def test_before_anything_happened_there_is_nothing_to_divide_by() -> None:
     pair = Pair()
-    sender = sender_statistics(pair.sender, now=0, batches_shed=0)
-    receiver = receiver_statistics(pair.receiver, now=0, shed=0)
+    sender = sender_statistics(pair.sender.outflow, now=0, batches_shed=0)
+    receiver = receiver_statistics(pair.receiver.inflow, now=0, shed=0)
     assert (sender.quality, receiver.quality) == (100.0, 100.0)
     assert receiver.flow_id is None
     json.dumps([sender.as_dict(), receiver.as_dict(), sender.as_librist(), receiver.as_librist()])

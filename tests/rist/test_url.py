@@ -85,7 +85,6 @@ def test_the_short_form_of_the_buffer_is_a_keyword_too() -> None:
         ("one-way=perhaps", "one-way=perhaps cannot be"),
         ("profile=4", "profile=4 cannot be"),
         ("verbose-level=6", "verbose-level means nothing here; leave it out"),
-        ("weight=5", "weight means nothing here; leave it out.*several paths"),
         ("multiplex-mode=1", "multiplex-mode means nothing here"),
     ],
 )

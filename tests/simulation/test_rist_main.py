@@ -21,6 +21,7 @@ from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
 from terzetto.primitives.datagrams import Address, Run
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist import events
+from terzetto.rist.runtime import Runtime
 from terzetto.rist.wire.gre import GreHeader
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_runs import stream
@@ -320,11 +321,11 @@ async def test_32_bit_sequences_are_mended_where_their_upper_half_changes(
     async with world(conditions=LinkConditions(delay=0.01, loss=0.1)) as there:
         receiver = await there.receiver(profile=profile, nack_type=nack_type, **secret)
         sender = await there.sender(profile=profile, sequence_extension=True, **secret)
-        sender._core.outflow.history.next_sequence = 0x2_FF80
+        sender._outflow.history.next_sequence = 0x2_FF80
         await sender.wait_connected()
         sent = await send(sender, range(300))
         await trio.sleep(1)
-        flow = receiver._core.inflow.flow
+        flow = receiver._inflow.flow
         assert flow is not None
         assert flow.sequence_bits == 32
         assert receiver.statistics().recovered > 15
@@ -411,6 +412,7 @@ async def test_what_is_replayed_tampered_with_or_cut_off_never_reaches_the_user(
         sent = await send(sender, range(100))
         there.network.settle()
         known = [r for r in there.network.trace.packets if r.destination.port == 5000]
+        assert isinstance(sender._runtime, Runtime)
         endpoint = sender._runtime._endpoints[0]  # the peer's own address is what such a stranger would forge
         chance = random.Random(harm)
         for record in known:

@@ -92,6 +92,8 @@ class Session(Generic[EventT]):
         self._next_hearing: Micros = 0
         self._closed = False
         self._scope = trio.CancelScope()
+        self.on_drained: Callable[[], None] | None = None
+        """Called whenever the core has been drained: where several sessions share state, others may have output now."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; closes the endpoints on the way out, whatever the way."""
@@ -136,6 +138,8 @@ class Session(Generic[EventT]):
         if events:
             self._deliver(events)
         self._arm()
+        if self.on_drained is not None:
+            self.on_drained()
 
     def commanded(self, now: Micros) -> None:
         """A command was just given to the core: send and deliver, and do what is due as well.

@@ -18,11 +18,23 @@ from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
+from terzetto.rist.core.inflow import Inflow
+from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import OutOfBandReceived, RateAdvised, RistEvent, RistPacket
+from terzetto.rist.group import (
+    Group,
+    ManyPaths,
+    Prepare,
+    group_options,
+    new_inflow,
+    new_outflow,
+    split_urls,
+    start_group,
+)
 from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
-from terzetto.rist.plan import prepare
+from terzetto.rist.plan import Plan, prepare
 from terzetto.rist.runtime import Runtime, Silence, ignore, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
@@ -42,7 +54,7 @@ __all__ = [
 _RECEIVE_SIZE = 1 << 20
 
 
-class RistSender(trio.abc.SendStream):
+class RistSender(ManyPaths, trio.abc.SendStream):
     """Sends one flow of media.
 
     Bytes given to `send_all` are cut into payloads of ``payload_size``; `send_packet` keeps a payload as it is.
@@ -50,9 +62,17 @@ class RistSender(trio.abc.SendStream):
     dropped and counted (``withheld``) until it is back, because live media does not wait.
     """
 
-    def __init__(self, runtime: Runtime[Sender]) -> None:
+    _runtime: Runtime[Sender] | Group[Sender]
+
+    def __init__(
+        self,
+        runtime: Runtime[Sender] | Group[Sender],
+        outflow: Outflow,
+        prepare: Prepare | None = None,
+    ) -> None:
         self._runtime = runtime
-        self._core = runtime.core
+        self._prepare = prepare
+        self._outflow = outflow
         self._session = runtime.session
         self._payload_size = runtime.options.payload_size
         self._closed = False
@@ -66,12 +86,12 @@ class RistSender(trio.abc.SendStream):
     @property
     def flow_id(self) -> int:
         """The number of our flow (its SSRC)."""
-        return self._core.flow_id
+        return self._outflow.flow_id
 
     @property
     def is_connected(self) -> bool:
         """Whether a receiver answers."""
-        return self._core.peer.is_connected
+        return self._runtime.is_connected
 
     def explain_silence(self, waited: float) -> Silence:
         """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
@@ -102,7 +122,7 @@ class RistSender(trio.abc.SendStream):
     async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
         """Send several payloads, one packet each, as one batch."""
         self._check_open()
-        if not self._core.may_send:
+        if not self._outflow.may_send:
             await self._runtime.wait_connected()
         else:
             await trio.lowlevel.checkpoint()
@@ -113,7 +133,7 @@ class RistSender(trio.abc.SendStream):
     def send_packets_nowait(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
         """Send several payloads now; `trio.WouldBlock` when there is no receiver yet, or the socket is full."""
         self._check_open()
-        if not self._runtime.was_connected and not self._core.may_send:
+        if not self._runtime.was_connected and not self._outflow.may_send:
             raise trio.WouldBlock
         if not self._session.is_writable:
             raise trio.WouldBlock
@@ -122,7 +142,7 @@ class RistSender(trio.abc.SendStream):
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there is a receiver and room to send."""
         self._check_open()
-        if not self._core.may_send:
+        if not self._outflow.may_send:
             await self._runtime.wait_connected()
         await self._session.wait_writable()
         await trio.lowlevel.checkpoint()
@@ -137,10 +157,9 @@ class RistSender(trio.abc.SendStream):
             return
         self._closed = True
         try:
-            if self._last_sent is not None and self._core.peer.is_connected:
-                await trio.sleep_until(self._last_sent + seconds(self._core.outflow.linger))
-            self._core.close(now=current_micros())
-            self._session.drain()
+            if self._last_sent is not None and self._runtime.is_connected:
+                await trio.sleep_until(self._last_sent + seconds(self._outflow.linger))
+            self._runtime.say_goodbye()
             await trio.lowlevel.checkpoint()
         finally:
             self._runtime.close()
@@ -172,7 +191,7 @@ class RistSender(trio.abc.SendStream):
     def statistics(self) -> RistSenderStatistics:
         """A snapshot of the counters."""
         return sender_statistics(
-            self._core, now=current_micros(), batches_shed=self._session.statistics().batches_shed
+            self._outflow, now=current_micros(), batches_shed=self._session.statistics().batches_shed
         )
 
     def events(self) -> AsyncGenerator[RistEvent, None]:
@@ -182,7 +201,7 @@ class RistSender(trio.abc.SendStream):
     @property
     def advised_bitrate(self) -> int | None:
         """Bits a second that the encoder should send now; None without ``adaptation``."""
-        controller = self._core.outflow.rate_controller
+        controller = self._outflow.rate_controller
         return None if controller is None else controller.rate
 
     def on_advice(self, advise: Callable[[int], None] | None) -> None:
@@ -194,7 +213,7 @@ class RistSender(trio.abc.SendStream):
         if advise is None:
             self._runtime.on_event = ignore
             return
-        if self._core.outflow.rate_controller is None:
+        if self._outflow.rate_controller is None:
             raise InvalidOption(
                 "adaptation is off, so there will be no advice", hint="set adaptation at both ends"
             )
@@ -204,13 +223,13 @@ class RistSender(trio.abc.SendStream):
                 advise(event.bitrate)
 
         self._runtime.on_event = hear
-        advise(self._core.outflow.rate_controller.rate)
+        advise(self._outflow.rate_controller.rate)
 
     def set_bandwidth(self, kilobits: int) -> None:
         """Change the ceiling for media and repeats together, in kbit/s."""
         if kilobits < 1:
             raise InvalidOption(f"bandwidth is {kilobits!r}, must be at least 1 kbit/s")
-        self._core.outflow.set_bandwidth(kilobits * 1000)
+        self._outflow.set_bandwidth(kilobits * 1000)
 
     def _send(self, payloads: Sequence[Buffer], source_time: float | None) -> None:
         longest = max(map(len, payloads), default=0)
@@ -220,7 +239,9 @@ class RistSender(trio.abc.SendStream):
                 hint="send_all() cuts bytes of any length into payloads",
             )
         now = current_micros()
-        self._core.send(payloads, now=now, source_time=None if source_time is None else micros(source_time))
+        self._outflow.send(
+            payloads, now=now, source_time=None if source_time is None else micros(source_time)
+        )
         self._last_sent = now / 1e6
         self._session.commanded(now)
 
@@ -229,16 +250,25 @@ class RistSender(trio.abc.SendStream):
             raise trio.ClosedResourceError
 
 
-class RistReceiver(trio.abc.ReceiveStream):
+class RistReceiver(ManyPaths, trio.abc.ReceiveStream):
     """Receives one flow of media, mended, in order and on time.
 
     Iterating gives bytes; `receive_packet` and `receive_packets` give payloads with what is known of each. The
     stream has no end of its own: a sender that stops is an event, and the next one continues it.
     """
 
-    def __init__(self, runtime: Runtime[Receiver], queue: PacketQueue[RistPacket]) -> None:
+    _runtime: Runtime[Receiver] | Group[Receiver]
+
+    def __init__(
+        self,
+        runtime: Runtime[Receiver] | Group[Receiver],
+        inflow: Inflow,
+        queue: PacketQueue[RistPacket],
+        prepare: Prepare | None = None,
+    ) -> None:
         self._runtime = runtime
-        self._core = runtime.core
+        self._prepare = prepare
+        self._inflow = inflow
         self._session = runtime.session
         self._queue = queue
         self._rest = b""
@@ -251,7 +281,7 @@ class RistReceiver(trio.abc.ReceiveStream):
     @property
     def is_connected(self) -> bool:
         """Whether a sender is there."""
-        return self._core.peer.is_connected
+        return self._runtime.is_connected
 
     def explain_silence(self, waited: float) -> Silence:
         """The most helpful thing to say about a peer that has not answered in *waited* seconds: not raised."""
@@ -317,8 +347,7 @@ class RistReceiver(trio.abc.ReceiveStream):
     async def aclose(self) -> None:
         """Say goodbye and close, at once."""
         if not self._runtime.is_stopped:
-            self._core.close(now=current_micros())
-            self._session.drain()
+            self._runtime.say_goodbye()
         self._queue.close()
         self._runtime.close()
         await trio.lowlevel.checkpoint()
@@ -349,7 +378,7 @@ class RistReceiver(trio.abc.ReceiveStream):
 
     def statistics(self) -> RistReceiverStatistics:
         """A snapshot of the counters."""
-        return receiver_statistics(self._core, now=current_micros(), shed=self._queue.shed)
+        return receiver_statistics(self._inflow, now=current_micros(), shed=self._queue.shed)
 
     def events(self) -> AsyncGenerator[RistEvent, None]:
         """What happens from now on, after the most recent of what has happened."""
@@ -359,7 +388,8 @@ class RistReceiver(trio.abc.ReceiveStream):
         """Ask for repeats in another form from now on: ``range`` or ``bitmask``."""
         if nack_type not in ("range", "bitmask"):
             raise InvalidOption(f"nack_type is {nack_type!r}, must be one of 'range', 'bitmask'")
-        self._core.translator.nack_type = nack_type
+        for leg in self._inflow.legs:
+            leg.translator.nack_type = nack_type
 
     async def _next(self) -> list[RistPacket]:
         if self._runtime.options.connect_timeout is not None and not self._runtime.was_connected:
@@ -369,33 +399,78 @@ class RistReceiver(trio.abc.ReceiveStream):
 
 async def connect_rist_sender(
     nursery: trio.Nursery,
-    url: str,
+    url: str | Sequence[str],
     *,
     options: RistOptions | None = None,
     authorize: Authorize | None = None,
     **knobs: Unpack[RistKnobs],
 ) -> RistSender:
     """Open a sender whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_sender`."""
-    plan = await prepare(url, options, knobs, sends=True, authorize=authorize is not None)
-    endpoints = await plan.open_endpoints()
-    return RistSender(
-        await start_session(
-            nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None, authorize=authorize
-        )
+
+    async def plan_for(path: str) -> Plan:
+        return await prepare(path, options, knobs, sends=True, authorize=authorize is not None)
+
+    plans = [await plan_for(path) for path in split_urls(url)]
+    first = plans[0]
+    if isinstance(url, str) and len(plans) == 1:
+        return await _connect_one_sender(nursery, first, authorize)
+    chosen = group_options(plans)
+    outflow = new_outflow(first, chosen)
+    group = Group(
+        outflow,
+        lambda plan: plan.make_sender(outflow),
+        chosen,
+        media_tick=0.0,
+        queue=None,
+        authorize=authorize,
     )
+    await start_group(nursery, group, plans)
+    return RistSender(group, outflow, plan_for)
+
+
+async def _connect_one_sender(nursery: trio.Nursery, plan: Plan, authorize: Authorize | None) -> RistSender:
+    endpoints = await plan.open_endpoints()
+    runtime = await start_session(
+        nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None, authorize=authorize
+    )
+    return RistSender(runtime, runtime.core.outflow)
 
 
 async def connect_rist_receiver(
     nursery: trio.Nursery,
-    url: str,
+    url: str | Sequence[str],
     *,
     options: RistOptions | None = None,
     authorize: Authorize | None = None,
     **knobs: Unpack[RistKnobs],
 ) -> RistReceiver:
     """Open a receiver whose tasks live in *nursery*; close it with ``aclose()``. See `open_rist_receiver`."""
-    plan = await prepare(url, options, knobs, authorize=authorize is not None)
-    queue = PacketQueue[RistPacket](plan.options.delivery_limit)
+
+    async def plan_for(path: str) -> Plan:
+        return await prepare(path, options, knobs, authorize=authorize is not None)
+
+    plans = [await plan_for(path) for path in split_urls(url)]
+    first = plans[0]
+    queue = PacketQueue[RistPacket](first.options.delivery_limit)
+    if isinstance(url, str) and len(plans) == 1:
+        return await _connect_one_receiver(nursery, first, queue, authorize)
+    chosen = group_options(plans)
+    inflow = new_inflow(first, chosen)
+    group = Group(
+        inflow,
+        lambda plan: plan.make_receiver(inflow),
+        chosen,
+        media_tick=chosen.effective_tick,
+        queue=queue,
+        authorize=authorize,
+    )
+    await start_group(nursery, group, plans)
+    return RistReceiver(group, inflow, queue, plan_for)
+
+
+async def _connect_one_receiver(
+    nursery: trio.Nursery, plan: Plan, queue: PacketQueue[RistPacket], authorize: Authorize | None
+) -> RistReceiver:
     endpoints = await plan.open_endpoints()
     runtime = await start_session(
         nursery,
@@ -406,12 +481,12 @@ async def connect_rist_receiver(
         queue=queue,
         authorize=authorize,
     )
-    return RistReceiver(runtime, queue)
+    return RistReceiver(runtime, runtime.core.inflow, queue)
 
 
 @asynccontextmanager
 async def open_rist_sender(
-    url: str,
+    url: str | Sequence[str],
     *,
     options: RistOptions | None = None,
     authorize: Authorize | None = None,
@@ -422,6 +497,9 @@ async def open_rist_sender(
     ``rist://host:port`` calls a receiver, ``rist://@host:port`` (or ``rist://@:port``) waits for one to call. The
     URL's query, *options* and the keywords name the same knobs (`RistOptions`); a keyword beats the query, the
     query beats *options*. *authorize* is asked about every peer that calls (`terzetto.rist.tunnel_controls.Authorize`).
+
+    With a list of URLs the flow travels over all of these paths: over each of them in full, or, where ``weight`` is
+    set, in shares. A path that fails is an event (`terzetto.rist.events.PathDown`), and the others carry on.
 
     Leaving the block normally stays until the receiver can no longer ask for repeats; leaving it by an exception
     closes at once.
@@ -434,7 +512,7 @@ async def open_rist_sender(
 
 @asynccontextmanager
 async def open_rist_receiver(
-    url: str,
+    url: str | Sequence[str],
     *,
     options: RistOptions | None = None,
     authorize: Authorize | None = None,
@@ -443,7 +521,8 @@ async def open_rist_receiver(
     """Receive media from a RIST sender.
 
     ``rist://@host:port`` (or ``rist://@:port``) waits for a sender to call, ``rist://host:port`` calls a sender that
-    listens. For the URL's query, *options* and keywords see `open_rist_sender`.
+    listens. For the URL's query, *options* and keywords see `open_rist_sender`. With a list of
+    URLs what comes by all of these paths is merged: each packet is handed out once, whichever brought it first.
     """
     async with open_session_nursery() as nursery:
         receiver = await connect_rist_receiver(nursery, url, options=options, authorize=authorize, **knobs)

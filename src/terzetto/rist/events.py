@@ -28,6 +28,8 @@ __all__ = [
     "PassphraseChanged",
     "PassphraseMissing",
     "PassphraseWrong",
+    "PathDown",
+    "PathUp",
     "PeerAuthenticated",
     "PeerConnected",
     "PeerLost",
@@ -135,6 +137,25 @@ class RateAdvised:
 
     bitrate: int
     was: int
+
+
+@attrs.frozen
+class PathUp:
+    """A path of a group has a peer, for the first time or again."""
+
+    path: int
+    url: str
+    """Where the path leads; without its secrets."""
+    peer: Address
+
+
+@attrs.frozen
+class PathDown:
+    """A path of a group has lost its peer, or cannot be used at all; the others carry on."""
+
+    path: int
+    url: str
+    reason: str
 
 
 @attrs.frozen
@@ -267,6 +288,8 @@ RistEvent: TypeAlias = (
     | PassphraseChanged
     | PassphraseMissing
     | PassphraseWrong
+    | PathDown
+    | PathUp
     | PeerAuthenticated
     | PeerConnected
     | PeerLost

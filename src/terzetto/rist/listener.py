@@ -176,7 +176,7 @@ class _Flow:
         self._listener.events_hub.publish(event)
         if isinstance(event, FlowStarted) and not self._started:
             self._started = True
-            self._listener.offer(RistReceiver(self.runtime, self._queue))
+            self._listener.offer(RistReceiver(self.runtime, self.runtime.core.inflow, self._queue))
         elif isinstance(event, PeerLost):
             self._over.set()
 

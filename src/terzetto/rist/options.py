@@ -316,6 +316,10 @@ class RistOptions:
     """Accept a multicast group's traffic from this sender only."""
     local_port: int = attrs.field(default=0, validator=_whole(0, 65534))
     """Call from this port; 0 is any."""
+    weight: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
+    """Among several paths: this one's share of the packets; with 0 it carries all of them."""
+    recovery_priority: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
+    """Among several paths: those of the highest priority are asked for repeats first."""
     tick: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_within(0.0, 0.1, "seconds"))
     )
@@ -466,5 +470,7 @@ class RistKnobs(TypedDict, total=False):
     tos: int | None
     source: str | None
     local_port: int
+    weight: int
+    recovery_priority: int
     tick: float | None
     delivery_limit: int

@@ -16,7 +16,9 @@ from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros, micros
 from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES, AdvancedSettings
+from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.main import MainTranslator
+from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.profile import FEC_OFFSETS, Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
@@ -139,10 +141,18 @@ class Plan:
             flow_id=options.advanced_flow_id,
         )
 
-    def make_sender(self) -> Sender:
-        """A sending core that begins now."""
+    def make_sender(self, outflow: Outflow | None = None) -> Sender:
+        """A sending core that begins now: a leg of *outflow*, or of a flow of its own."""
+        if outflow is not None:
+            return self._sender(outflow.flow_id, outflow)
+        return self._sender(self.choose_flow_id(), None)
+
+    def choose_flow_id(self) -> int:
+        """The flow's number: the one that was asked for, or a random one."""
         chosen = self.options.flow_id
-        flow_id = int.from_bytes(self.network.entropy(4), "big") & ~1 if chosen is None else chosen
+        return int.from_bytes(self.network.entropy(4), "big") & ~1 if chosen is None else chosen
+
+    def _sender(self, flow_id: int, outflow: Outflow | None) -> Sender:
         return Sender(
             self.make_translator(is_media_sender=True),
             Settings.of(self.options),
@@ -151,10 +161,11 @@ class Plan:
             wall_clock_offset=self.wall_clock_offset,
             entropy=self.network.entropy,
             remote=self.remote,
+            outflow=outflow,
         )
 
-    def make_receiver(self) -> Receiver:
-        """A receiving core that begins now."""
+    def make_receiver(self, inflow: Inflow | None = None) -> Receiver:
+        """A receiving core that begins now: a leg of *inflow*, or of a flow of its own."""
         return Receiver(
             self.make_translator(is_media_sender=False),
             Settings.of(self.options),
@@ -162,6 +173,7 @@ class Plan:
             wall_clock_offset=self.wall_clock_offset,
             entropy=self.network.entropy,
             remote=self.remote,
+            inflow=inflow,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 import trio
 
+from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
 from terzetto.errors import AuthenticationFailed, PeerTimedOut, WrongProtocol
@@ -93,6 +94,21 @@ class Runtime(Generic[CoreT]):
     def local_address(self) -> Address:
         """The address of the media endpoint."""
         return self._endpoints[0].local_address
+
+    @property
+    def url(self) -> str:
+        """Where the session leads, without its secrets."""
+        return str(self._plan.url)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the peer is there now."""
+        return self.core.peer.is_connected
+
+    def say_goodbye(self) -> None:
+        """Tell the peer that we are leaving."""
+        self.core.close(now=current_micros())
+        self.session.drain()
 
     @property
     def was_connected(self) -> bool:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
 from terzetto.primitives.time import Micros, seconds
 from terzetto.rist.core.counters import FlowCounters
+from terzetto.rist.core.inflow import Inflow
+from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
-from terzetto.rist.core.receiver import Receiver
-from terzetto.rist.core.sender import Sender
 from terzetto.rist.statistics import RistPeerStatistics, RistReceiverStatistics, RistSenderStatistics
 
 __all__ = ["receiver_statistics", "sender_statistics"]
 
 
-def peer_statistics(peer: Peer, translator: Translator) -> RistPeerStatistics:
-    """What is known of one peer."""
+class _Leg(Protocol):
+    """What is read of a leg."""
+
+    peer: Peer
+    translator: Translator
+    index: int
+    weight: int
+
+
+def peer_statistics(leg: _Leg) -> RistPeerStatistics:
+    """What is known of the peer at the end of one leg."""
+    peer, translator = leg.peer, leg.translator
     address = peer.association.any_address()
     counters = peer.counters
     return RistPeerStatistics(
@@ -24,7 +38,14 @@ def peer_statistics(peer: Peer, translator: Translator) -> RistPeerStatistics:
         round_trip=seconds(peer.round_trip.smoothed),
         last_round_trip=seconds(peer.round_trip.last),
         round_trip_measured=peer.round_trip.is_measured,
+        path=leg.index,
+        weight=leg.weight,
         media_received=counters.media_received,
+        repeats_received=counters.repeats_received,
+        media_sent=counters.media_sent,
+        media_bytes_sent=counters.media_bytes_sent,
+        repeats_sent=counters.repeats_sent,
+        requests=counters.requests,
         feedback_received=counters.feedback_received,
         feedback_sent=counters.feedback_sent,
         strangers_ignored=peer.association.strangers_ignored,
@@ -35,11 +56,31 @@ def peer_statistics(peer: Peer, translator: Translator) -> RistPeerStatistics:
     )
 
 
-def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSenderStatistics:
-    """What *core* has done so far."""
+def _paths(legs: Sequence[_Leg]) -> tuple[RistPeerStatistics, ...]:
+    return tuple(peer_statistics(leg) for leg in legs)
+
+
+def _main_peer(paths: Sequence[RistPeerStatistics]) -> RistPeerStatistics:
+    """The one to speak of where there is room for one: the nearest that is there."""
+    connected = [path for path in paths if path.connected]
+    if connected:
+        return min(connected, key=lambda path: path.round_trip)
+    return paths[0] if paths else RistPeerStatistics()
+
+
+def _dropped(legs: Sequence[_Leg]) -> Counter[str]:
+    dropped = Counter[str]()
+    for leg in legs:
+        dropped.update(leg.translator.dropped)
+    return dropped
+
+
+def sender_statistics(core: Outflow, *, now: Micros, batches_shed: int) -> RistSenderStatistics:
+    """What was done for *core* so far."""
     counters = core.counters
-    media, retry = core.outflow.rates(now)
-    controller = core.outflow.rate_controller
+    media, retry = core.rates(now)
+    controller = core.rate_controller
+    paths = _paths(core.legs)
     return RistSenderStatistics(
         flow_id=core.flow_id,
         sent=counters.sent,
@@ -62,15 +103,17 @@ def sender_statistics(core: Sender, *, now: Micros, batches_shed: int) -> RistSe
         advised_bitrate=None if controller is None else controller.rate,
         link_quality=None if controller is None else controller.last,
         history=len(core.history),
-        dropped=dict(core.translator.dropped),
+        dropped=dict(_dropped(core.legs)),
         batches_shed=batches_shed,
-        peer=peer_statistics(core.peer, core.translator),
+        peer=_main_peer(paths),
+        paths=paths,
     )
 
 
-def receiver_statistics(core: Receiver, *, now: Micros, shed: int) -> RistReceiverStatistics:
-    """What *core* has seen so far."""
+def receiver_statistics(core: Inflow, *, now: Micros, shed: int) -> RistReceiverStatistics:
+    """What was seen of *core* so far."""
     flow = core.flow
+    paths = _paths(core.legs)
     counters = flow.counters if flow is not None else FlowCounters()
     one, two, three, four, more = counters.recovered_after
     return RistReceiverStatistics(
@@ -104,6 +147,7 @@ def receiver_statistics(core: Receiver, *, now: Micros, shed: int) -> RistReceiv
         spacing_max=seconds(counters.spacing_max),
         bitrate=counters.bitrate(now),
         shed=shed,
-        dropped={**core.translator.dropped, **(core.fec.dropped if core.fec is not None else {})},
-        peer=peer_statistics(core.peer, core.translator),
+        dropped={**_dropped(core.legs), **(core.fec.dropped if core.fec is not None else {})},
+        peer=_main_peer(paths),
+        paths=paths,
     )

@@ -35,7 +35,20 @@ class RistPeerStatistics:
     """Smoothed, in seconds; the assumed minimum before the first measurement."""
     last_round_trip: float = 0.0
     round_trip_measured: bool = False
+    path: int = 0
+    """Which of the flow's paths leads there."""
+    weight: int = 0
+    """The path's share of the load; with none it carries everything."""
     media_received: int = 0
+    """Media packets that came from there, copies included."""
+    repeats_received: int = 0
+    """Those of them that answered a request, where several paths are compared."""
+    media_sent: int = 0
+    """Originals sent there."""
+    media_bytes_sent: int = 0
+    repeats_sent: int = 0
+    requests: int = 0
+    """Sequences that were asked for over this path, by whichever side receives."""
     feedback_received: int = 0
     feedback_sent: int = 0
     strangers_ignored: int = 0
@@ -89,44 +102,81 @@ class RistSenderStatistics:
     batches_shed: int
     """Batches dropped because the socket stayed full."""
     peer: RistPeerStatistics
+    """The peer; of several paths the nearest that is connected."""
+    paths: tuple[RistPeerStatistics, ...] = ()
+    """Each path of the flow."""
 
     @property
     def quality(self) -> float:
         """Per cent of what was sent that was sent for the first time."""
-        everything = self.sent + self.retransmitted
-        return 100.0 * self.sent / everything if everything else 100.0
+        return _quality(self.sent, self.retransmitted)
 
     def as_dict(self) -> dict[str, Json]:
         """Our words, ready for JSON."""
-        return {**attrs.asdict(self), "dropped": dict(self.dropped), "quality": self.quality}
+        return {
+            **attrs.asdict(self),
+            "paths": [attrs.asdict(path) for path in self.paths],
+            "dropped": dict(self.dropped),
+            "quality": self.quality,
+        }
 
     def as_librist(self) -> dict[str, Json]:
-        """libRIST's words, its units, its one JSON object; counters run on, where libRIST's begin anew each time."""
-        return {
-            "sender-stats": {
-                "peer": {
-                    "flow_id": self.flow_id,
-                    "id": 1,
-                    "cname": self.peer.cname,
-                    "type": "data",
-                    "stats": {
-                        "quality": self.quality,
-                        "sent": self.sent,
-                        "received": self.peer.feedback_received,
-                        "retransmitted": self.retransmitted,
-                        "bandwidth": int(self.bitrate),
-                        "retry_bandwidth": int(self.retry_bitrate),
-                        "bandwidth_skipped": self.bandwidth_skipped,
-                        "bloat_skipped": 0,
-                        "retransmit_skipped": self.suppressed,
-                        "rtt": self.peer.last_round_trip * 1000,
-                        "avg_rtt": self.peer.round_trip * 1000,
-                        "retry_buffer_size": self.history,
-                        "cooldown_time": 0,
-                    },
+        """libRIST's words, its units, its one JSON object; counters run on, where libRIST's begin anew each time.
+
+        Of one path it is libRIST's ``peer``, of several its ``peers`` (of 0.2.15 and later).
+        """
+        if len(self.paths) < 2:
+            return {
+                "sender-stats": {
+                    "peer": self._librist_peer(
+                        self.peer,
+                        quality=self.quality,
+                        sent=self.sent,
+                        retransmitted=self.retransmitted,
+                        share=1.0,
+                    )
                 }
             }
+        peers: list[Json] = [
+            self._librist_peer(
+                path,
+                quality=_quality(path.media_sent, path.repeats_sent),
+                sent=path.media_sent,
+                retransmitted=path.repeats_sent,
+                share=path.media_sent / max(self.sent, 1),
+            )
+            for path in self.paths
+        ]
+        return {"sender-stats": {"peers": peers}}
+
+    def _librist_peer(
+        self, path: RistPeerStatistics, *, quality: float, sent: int, retransmitted: int, share: float
+    ) -> dict[str, Json]:
+        return {
+            "flow_id": self.flow_id,
+            "id": path.path + 1,
+            "cname": path.cname,
+            "type": "data",
+            "stats": {
+                "quality": quality,
+                "sent": sent,
+                "received": path.feedback_received,
+                "retransmitted": retransmitted,
+                "bandwidth": int(self.bitrate * share),
+                "retry_bandwidth": int(self.retry_bitrate * retransmitted / max(self.retransmitted, 1)),
+                "bandwidth_skipped": self.bandwidth_skipped,
+                "bloat_skipped": 0,
+                "retransmit_skipped": self.suppressed,
+                "rtt": path.last_round_trip * 1000,
+                "avg_rtt": path.round_trip * 1000,
+                "retry_buffer_size": self.history,
+                "cooldown_time": 0,
+            },
         }
+
+
+def _quality(first: int, again: int) -> float:
+    return 100.0 * first / (first + again) if first + again else 100.0
 
 
 @attrs.frozen(kw_only=True)
@@ -178,6 +228,9 @@ class RistReceiverStatistics:
     dropped: Mapping[str, int]
     """Datagrams that could not be understood, by reason."""
     peer: RistPeerStatistics
+    """The peer; of several paths the nearest that is connected."""
+    paths: tuple[RistPeerStatistics, ...] = ()
+    """Each path of the flow."""
 
     @property
     def quality(self) -> float:
@@ -189,6 +242,7 @@ class RistReceiverStatistics:
         """Our words, ready for JSON."""
         return {
             **attrs.asdict(self),
+            "paths": [attrs.asdict(path) for path in self.paths],
             "recovered_after": list(self.recovered_after),
             "dropped": dict(self.dropped),
             "quality": self.quality,
@@ -229,21 +283,7 @@ class RistReceiverStatistics:
                         "max_inter_packet_spacing": int(self.spacing_max * 1e6),
                         "bitrate": self.bitrate,
                     },
-                    "peers": [
-                        {
-                            "id": 1,
-                            "dead": int(not self.peer.connected),
-                            "stats": {
-                                "received_data": self.peer.media_received,
-                                "received_rtcp": self.peer.feedback_received,
-                                "sent_rtcp": self.peer.feedback_sent,
-                                "rtt": self.peer.last_round_trip * 1000,
-                                "avg_rtt": self.peer.round_trip * 1000,
-                                "bitrate": self.bitrate,
-                                "avg_bitrate": self.bitrate,
-                            },
-                        }
-                    ],
+                    "peers": [self._librist_peer(path) for path in self.paths or (self.peer,)],
                 }
             },
             "flow_cumulative_stats": {
@@ -251,5 +291,23 @@ class RistReceiverStatistics:
                 "received": self.received,
                 "recovered": self.recovered,
                 "lost": self.unrecovered,
+            },
+        }
+
+    def _librist_peer(self, path: RistPeerStatistics) -> dict[str, Json]:
+        # Only the flow's bit rate is measured: each path is given the share that it brought.
+        brought = path.media_received / max(sum(each.media_received for each in self.paths), 1)
+        bitrate = int(self.bitrate * brought) if len(self.paths) > 1 else self.bitrate
+        return {
+            "id": path.path + 1,
+            "dead": int(not path.connected),
+            "stats": {
+                "received_data": path.media_received,
+                "received_rtcp": path.feedback_received,
+                "sent_rtcp": path.feedback_sent,
+                "rtt": path.last_round_trip * 1000,
+                "avg_rtt": path.round_trip * 1000,
+                "bitrate": bitrate,
+                "avg_bitrate": bitrate,
             },
         }

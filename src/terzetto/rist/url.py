@@ -52,6 +52,8 @@ _INTEGERS: Final = {
     "ttl": "ttl",
     "tos": "tos",
     "local-port": "local_port",
+    "weight": "weight",
+    "recovery-priority": "recovery_priority",
     "key-rotation": "key_rotation",
     "virt-dst-port": "virt_dst_port",
     "virt-src-port": "virt_src_port",
@@ -134,8 +136,6 @@ _ELSEWHERE: Final = {
     "rtp-timestamp": "leave it out: it belongs to libRIST's rtp:// side",
     "rtp-sequence": "leave it out: it belongs to libRIST's rtp:// side",
     "reflector": "leave it out: it sets a mode of libRIST's tools",
-    "weight": "leave it out: it matters only among several paths",
-    "recovery-priority": "leave it out: it matters only among several paths",
     "split": "leave it out: it matters only among several paths",
     "merge": "leave it out: it matters only among several paths",
 }

@@ -66,6 +66,11 @@ class Association:
         """Whether the peer has been heard and not been lost since."""
         return self._heard_at is not None
 
+    @property
+    def heard_at(self) -> Micros | None:
+        """When the peer was last heard, None while there is none."""
+        return self._heard_at
+
     def address(self, channel: int) -> Address | None:
         """Where the peer sends from on that channel, None before it has."""
         return self._addresses.get(channel)

@@ -13,11 +13,26 @@ class PeerCounters:
     __slots__ = (
         "feedback_received",
         "feedback_sent",
+        "media_bytes_received",
+        "media_bytes_sent",
         "media_received",
+        "media_sent",
+        "repeats_received",
+        "repeats_sent",
+        "requests",
     )
 
     def __init__(self) -> None:
         self.media_received = 0
+        """Media packets, repeats included."""
+        self.media_bytes_received = 0
+        self.repeats_received = 0
+        self.media_sent = 0
+        """Originals."""
+        self.media_bytes_sent = 0
+        self.repeats_sent = 0
+        self.requests = 0
+        """Sequences that were asked for, by whichever side."""
         self.feedback_received = 0
         self.feedback_sent = 0
 

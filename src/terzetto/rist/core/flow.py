@@ -75,6 +75,8 @@ class ReceiveFlow:
         self._reception = Reception(flow_id, clock_rate=clock_rate)
         self.fec_patience: Micros = 0
         """How long a gap is left to forward error correction before it is asked for."""
+        self.path_patience: Micros = 0
+        """How long a gap is left to a slower path."""
         self._events: list[RistEvent] = []
         self._round_trip: Micros = settings.rtt_min
 
@@ -113,8 +115,8 @@ class ReceiveFlow:
         counters.received_bytes += sum([len(packet[2]) for packet in packets])
         has_begun = self._newest is not None
         done = self._insert_advancing(packets, path, arrival) if has_begun else 0
-        for packet in packets[done:] if done else packets:
-            self._insert_one(packet, path, arrival)
+        if done < len(packets):
+            self._insert_rest(packets[done:] if done else packets, path, arrival)
         if has_begun:
             counters.note_spacing(arrival - self._newest_arrival, len(packets), arrival)
         self._newest_arrival = arrival
@@ -168,6 +170,40 @@ class ReceiveFlow:
             self._newest = newest + len(slots)
             self._settle(packet_time, source_time, timestamp_before, arrival)
         return len(slots)
+
+    def _insert_rest(self, packets: list[Media], path: int, arrival: Micros) -> None:
+        """What is not simply the continuation: copies by another path, and whatever else may come."""
+        copies = self._pass_over_copies(packets)
+        if copies:
+            packets = packets[copies:]
+            done = self._insert_advancing(packets, path, arrival) if packets else 0
+            packets = packets[done:]
+        for packet in packets:
+            self._insert_one(packet, path, arrival)
+
+    def _pass_over_copies(self, packets: list[Media]) -> int:
+        """The short way for what waits already, as most of a slower path's does; returns how many it dropped."""
+        newest = self._newest
+        if newest is None:
+            return 0
+        mask = self._mask
+        on_the_wire = newest + self._shift
+        waiting = self._playout.waiting
+        copies = 0
+        timestamp_before = -1
+        source_time: Micros = 0
+        for sequence, timestamp, _, is_retransmission in packets:
+            slot = waiting(newest - ((on_the_wire - sequence) & mask))
+            if slot is None or is_retransmission:
+                break
+            if timestamp != timestamp_before:
+                timestamp_before = timestamp
+                source_time = self._clock.source_time(timestamp)
+            if slot[1] != source_time:
+                break
+            copies += 1
+        self.counters.duplicates += copies
+        return copies
 
     def _settle(self, packet_time: Micros, source_time: Micros, timestamp: int, arrival: Micros) -> None:
         """The flow has advanced to a packet of these times, and nothing about it was strange."""
@@ -243,6 +279,15 @@ class ReceiveFlow:
         if self._settings.timing_mode is TimingMode.RTC and not self._reports_mislead:
             self._clock.anchor_to_wall_clock(offset)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a packet has arrived."""
+        return self._newest is not None
+
+    def lateness(self, timestamp: int, now: Micros) -> Micros:
+        """How long after its time a packet of that *timestamp* comes now; negative when it is early."""
+        return now - self._clock.packet_time(self._clock.source_time(timestamp))
+
     def source_time_of(self, timestamp: int) -> Micros:
         """*timestamp* on the source's endless clock."""
         return self._clock.source_time(timestamp)
@@ -309,7 +354,10 @@ class ReceiveFlow:
         """Note as missing what lies between, as if it should have come at even steps between its neighbours."""
         settings = self._settings
         first_wait = max(
-            settings.clamp_round_trip(self._round_trip) // 2, settings.reorder, self.fec_patience
+            settings.clamp_round_trip(self._round_trip) // 2,
+            settings.reorder,
+            self.fec_patience,
+            self.path_patience,
         )
         room = 0 if settings.one_way else settings.missing_limit - len(self._missing)
         gap = sequence - newest - 1

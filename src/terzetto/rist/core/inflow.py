@@ -15,7 +15,7 @@ from terzetto.primitives.token_bucket import TokenBucket
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
 from terzetto.rist.core.leg import Leg
-from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA
+from terzetto.rist.core.profile import FEC_OFFSETS
 from terzetto.rist.core.quality_reports import QualityReports
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
@@ -32,6 +32,11 @@ __all__ = ["Inflow"]
 # What one requested sequence costs on the return path, as the return-bandwidth option counts it.
 _REQUEST_COST: Final = 4
 
+_COMMON_BITS: Final = 16
+
+# In batches: a path's lag is its worst of late, since a gap that fills by itself need not be asked for.
+_LAG_MEMORY: Final = 64
+
 
 class Inflow:
     """One flow on its way in."""
@@ -40,6 +45,8 @@ class Inflow:
         self, settings: Settings, *, sequence_bits: int, now: Micros, wall_clock_offset: Micros
     ) -> None:
         self.legs: list[Leg] = []
+        self.timekeeper: Leg | None = None
+        """The leg that media came by last: it does what is due for all, where it is known."""
         self.flow: ReceiveFlow | None = None
         self.fec: FecReceiver | None = None
         if settings.fec is not None:
@@ -56,7 +63,32 @@ class Inflow:
         self._is_idle = True
         self._flow_before: tuple[int, Micros] | None = None
         self._source_report: SourceReport | None = None
+        self._next_index = 0
+        self._favourite: Leg | None = None
+        self._skew: Micros = 0
         self._events: list[RistEvent] = []
+
+    # -- legs ----------------------------------------------------------------------------------------------------
+
+    def join(self, leg: Leg) -> None:
+        """Take in media by *leg* too."""
+        leg.index = self._next_index
+        self._next_index += 1
+        self.legs.append(leg)
+        if self.flow is not None:
+            leg.peer.ssrc = self.flow.flow_id
+
+    def leave(self, leg: Leg) -> None:
+        """Do without *leg* from now on."""
+        self.legs.remove(leg)
+        self.without(leg)
+
+    def without(self, leg: Leg) -> None:
+        """*leg* cannot do anything, for now at least."""
+        if self.timekeeper is leg:
+            self.timekeeper = None
+        if self._favourite is leg:
+            self._favourite = None
 
     # -- arrivals ------------------------------------------------------------------------------------------------
 
@@ -65,6 +97,8 @@ class Inflow:
         flow = self.flow
         if self.fec is not None and arrival.sequence_bits > self._sequence_bits:
             arrival = narrowed(arrival)  # parities name their packets in as many bits as the profile has
+        elif len(self.legs) > 1 and arrival.sequence_bits > _COMMON_BITS:
+            arrival = narrowed(arrival)  # some legs may have gone over to more bits, and others not
         if flow is None or flow.flow_id != arrival.flow_id:
             if self._is_a_straggler(arrival, now):
                 if flow is not None:
@@ -78,24 +112,55 @@ class Inflow:
             self._is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
         leg.peer.counters.media_received += len(arrival.packets)
+        self.timekeeper = leg
         round_trip = leg.peer.round_trip.smoothed
+        if len(self.legs) > 1:
+            round_trip = self._compare(leg, flow, arrival, now)
         if self.fec is None:
-            flow.insert(arrival.packets, path=arrival.path, arrival=now, round_trip=round_trip)
+            flow.insert(arrival.packets, path=leg.index, arrival=now, round_trip=round_trip)
         else:
-            self._insert_with_fec(self.fec, flow, arrival, round_trip, now)
+            self._insert_with_fec(self.fec, flow, leg, arrival, round_trip, now)
+
+    def _compare(self, leg: Leg, flow: ReceiveFlow, arrival: MediaArrival, now: Micros) -> Micros:
+        """Note how *leg* does beside the others; the round trip of the one that would be asked.
+
+        What one leg has not brought another may still be bringing: a gap is left alone for as long as the slowest
+        lags behind the fastest, as far as that leaves time for asking.
+        """
+        packets = arrival.packets
+        counters = leg.peer.counters
+        counters.media_bytes_received += sum([len(packet[2]) for packet in packets])
+        repeats = sum([packet[3] for packet in packets])
+        if repeats:
+            counters.repeats_received += repeats
+            leg.answers.answered(repeats)
+        if not packets[-1][3] and flow.has_begun:
+            lag = flow.lateness(packets[-1][1], now)
+            leg.lag = max(lag, leg.lag - (leg.lag - lag) // _LAG_MEMORY)
+        lags = [other.lag for other in self.legs if other.peer.is_alive and other.is_fresh(now)]
+        skew = max(lags) - min(lags) if lags else 0
+        self._skew = min(skew, flow.buffer)
+        flow.path_patience = min(skew + self._settings.reorder, flow.buffer // 3) if skew else 0
+        return self._round_trip()
 
     def _insert_with_fec(
-        self, fec: FecReceiver, flow: ReceiveFlow, arrival: MediaArrival, round_trip: Micros, now: Micros
+        self,
+        fec: FecReceiver,
+        flow: ReceiveFlow,
+        leg: Leg,
+        arrival: MediaArrival,
+        round_trip: Micros,
+        now: Micros,
     ) -> None:
         # Asking is the second line, and needs its share of the buffer as well.
         flow.fec_patience = fec.patience(now, most=flow.buffer // 3)
         resets = flow.counters.resets
-        flow.insert(arrival.packets, path=arrival.path, arrival=now, round_trip=round_trip)
+        flow.insert(arrival.packets, path=leg.index, arrival=now, round_trip=round_trip)
         if flow.counters.resets != resets:
             fec.reset()
         rebuilt = fec.hear_media(arrival.packets, now=now)
         if rebuilt:
-            flow.insert_rebuilt(rebuilt, path=arrival.path, arrival=now)
+            flow.insert_rebuilt(rebuilt, path=leg.index, arrival=now)
 
     def hear_parities(self, leg: Leg, runs: Sequence[Run], now: Micros) -> Sequence[Run]:
         """Take out forward error correction's parities; what is left is for the translator.
@@ -114,7 +179,7 @@ class Inflow:
                 self.note_others(len(run.datagrams))
                 rebuilt = fec.hear_parities(run.datagrams, now=now)
                 if rebuilt:
-                    self.flow.insert_rebuilt(rebuilt, path=MEDIA, arrival=now)
+                    self.flow.insert_rebuilt(rebuilt, path=leg.index, arrival=now)
         return others
 
     def note_others(self, packets: int) -> None:
@@ -142,6 +207,10 @@ class Inflow:
             if flow_id == arrival.flow_id and now - replaced_at < max(
                 self._settings.buffer_max, self._settings.rtt_max
             ):
+                if len(self.legs) > 1 and not self._is_idle:
+                    # Another path may never have heard of the restart, or carry somebody else's flow altogether:
+                    # as long as it goes on, it stays out.
+                    self._flow_before = flow_id, now
                 return True
         return all(is_retransmission for _, _, _, is_retransmission in arrival.packets)
 
@@ -215,7 +284,7 @@ class Inflow:
         return events
 
     def _deliver(self, flow: ReceiveFlow, now: Micros, *, everything: bool = False) -> None:
-        packets = flow.release(now, self._round_trip(), everything=everything)
+        packets = flow.release(now, self._round_trip() + self._skew, everything=everything)
         if packets:
             self._events += flow.poll_events()
             self._events.append(PacketsReady(self.legs[0].translator.assemble(packets)))
@@ -223,7 +292,9 @@ class Inflow:
     def _request(self, flow: ReceiveFlow, now: Micros) -> None:
         if self._settings.one_way:
             return
-        leg = self._leg_to_ask()
+        leg = self._leg_to_ask(now)
+        if leg is None:
+            return
         # With an allowance of nothing the schedule still moves on, instead of being due for ever.
         allowance = REQUEST_LIMIT if leg.can_ask else 0
         if self._settings.return_bandwidth:
@@ -232,6 +303,9 @@ class Inflow:
         if wanted:
             if self._settings.return_bandwidth:
                 self._return.take(len(wanted) * _REQUEST_COST, now)
+            leg.peer.counters.requests += len(wanted)
+            if len(self.legs) > 1:
+                leg.answers.asked(len(wanted), round_trip=leg.peer.round_trip.smoothed, now=now)
             leg.say([*leg.peer.preamble(), RepeatRequest(flow.flow_id, wanted, flow.sequence_bits)])
 
     def _report_quality(self, reports: QualityReports, flow: ReceiveFlow | None, now: Micros) -> None:
@@ -247,11 +321,23 @@ class Inflow:
                 _, name = leg.peer.preamble()
                 leg.say([LinkQualityReport(leg.peer.ssrc, quality), name])
 
-    def _leg_to_ask(self) -> Leg:
-        return self.legs[0]
+    def _leg_to_ask(self, now: Micros) -> Leg | None:
+        """The leg that most likely answers, soonest."""
+        legs = self.legs
+        if len(legs) > 1:
+            legs = [leg for leg in legs if leg.can_ask] or legs
+            legs = [leg for leg in legs if leg.is_fresh(now)] or legs
+            highest = max(leg.priority for leg in legs)
+            legs = [leg for leg in legs if leg.priority == highest]
+            if len(legs) > 1:
+                legs = [min(legs, key=lambda leg: leg.expected_answer(now))]
+        self._favourite = legs[0] if legs else None
+        return self._favourite
 
     def _round_trip(self) -> Micros:
-        return self.legs[0].peer.round_trip.smoothed
+        """The round trip of the leg that is asked."""
+        leg = self._favourite or (self.legs[0] if self.legs else None)
+        return self._settings.rtt_min if leg is None else leg.peer.round_trip.smoothed
 
     def _idle_at(self, flow: ReceiveFlow) -> Micros:
         return flow.last_arrival + max(flow.buffer, MICROS_PER_SECOND)

@@ -6,8 +6,11 @@ A flow may travel over several legs at once. What belongs to the flow (its seque
 
 from __future__ import annotations
 
+from typing import Final
+
 from terzetto.primitives.datagrams import Address, EntropySource, Run
-from terzetto.primitives.time import Micros
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rist.core.answers import AnswerRate
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import FEEDBACK, Translator
 from terzetto.rist.core.reports import ReportSchedule
@@ -16,6 +19,15 @@ from terzetto.rist.core.vocabulary import Feedback
 from terzetto.rist.events import RistEvent
 
 __all__ = ["Leg"]
+
+# In reports: five of ours that in a row were lost on a bad path are no news, and the sixth may be.
+_SILENCE_PATIENCE: Final = 4
+# Echoes are asked with every fourth report, once the round trip is known.
+_ANSWER_PATIENCE: Final = 16
+
+# Asking is safest where the round trip is known; and where a peer is overdue, ever less so.
+_UNMEASURED: Final[Micros] = MICROS_PER_SECOND
+_SILENCE_WEIGHT: Final = 4
 
 
 class Leg:
@@ -44,6 +56,17 @@ class Leg:
             entropy=entropy,
         )
         translator.start(self.peer, now=now)
+        self.index = 0
+        """Which of its flow's legs this is: the path that packets name."""
+        self.weight = settings.weight
+        """Its share of the load; with none it carries everything."""
+        self.share_left = settings.weight
+        self.priority = settings.recovery_priority
+        self.is_down = False
+        """Whether its sockets are gone, for now."""
+        self.answers = AnswerRate()
+        self.lag: Micros = 0
+        """How long after its time media comes by here, where several legs are compared."""
         self._schedule = ReportSchedule(settings.report_interval, now=now)
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
@@ -70,9 +93,45 @@ class Leg:
         )
 
     @property
+    def has_output(self) -> bool:
+        """Whether another leg's input made us say something."""
+        return bool(self._transmits)
+
+    def silence(self, now: Micros) -> Micros:
+        """How long nothing has been heard of the peer, beyond what its reports' steady beat explains."""
+        heard_at = self.peer.association.heard_at
+        if heard_at is None:
+            return now
+        return max(0, now - heard_at - 2 * self._settings.report_interval)
+
+    def is_fresh(self, now: Micros) -> bool:
+        """Whether there is recent evidence that what we send arrives.
+
+        A peer counts as lost only after its session's timeout; long before that nothing should depend on it.
+        """
+        if self._settings.one_way:
+            return True
+        answered_at = self.peer.round_trip.answered_at
+        if answered_at is not None and now - answered_at > _ANSWER_PATIENCE * self._settings.report_interval:
+            return False
+        return self.silence(now) <= _SILENCE_PATIENCE * self._settings.report_interval
+
+    def expected_answer(self, now: Micros) -> float:
+        """How long a request would wait for its answer here, on the average over many, in microseconds."""
+        round_trip = self.peer.round_trip
+        wait = round_trip.smoothed if round_trip.is_measured else _UNMEASURED
+        return (wait + _SILENCE_WEIGHT * self.silence(now)) / self.answers.share(now)
+
+    def fail(self, *, now: Micros) -> None:
+        """The sockets are gone: so is the peer, until there are others."""
+        self.is_down = True
+        self._transmits.clear()
+        self.peer.drop(now)
+
+    @property
     def can_ask(self) -> bool:
         """Whether what we say now reaches somebody who is there."""
-        return self.peer.is_alive and self._feedback_address() is not None
+        return self.peer.is_alive and not self.is_down and self._feedback_address() is not None
 
     def _feedback_address(self) -> Address | None:
         """Where the peer hears what we say."""

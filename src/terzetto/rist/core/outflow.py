@@ -14,6 +14,7 @@ from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist.core.counters import SenderCounters
 from terzetto.rist.core.fec_sender import FecSender
 from terzetto.rist.core.history import History, Sent
+from terzetto.rist.core.load_share import share
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.rate_controller import RateController
@@ -33,16 +34,25 @@ class SendingLeg(Protocol):
 
     peer: Peer
     translator: Translator
+    index: int
+    weight: int
+    share_left: int
 
     @property
     def may_send(self) -> bool:
         """Whether media would go anywhere now."""
+
+    def is_fresh(self, now: Micros) -> bool:
+        """Whether there is recent evidence that what we send arrives."""
 
     def send_media(self, payloads: Sequence[Buffer], *, first: int, timestamp: int, now: Micros) -> None:
         """Send consecutive originals."""
 
     def send_parities(self, parities: Sequence[tuple[int, list[Buffer]]]) -> None:
         """Send forward error correction's datagrams, each by its path."""
+
+    def send_repeats(self, chosen: Sequence[tuple[int, Sent]]) -> None:
+        """Send originals again, as the repeats they are."""
 
     def send_again(self, sequence: int, sent: Sent) -> None:
         """Send one original a second time, as the original it is."""
@@ -63,6 +73,7 @@ class Outflow:
     ) -> None:
         self.flow_id = flow_id
         self.legs: list[SendingLeg] = []
+        self._next_index = 0
         self.counters = SenderCounters()
         self.history = History(window=settings.buffer_max + 2 * settings.rtt_max, sequence_bits=sequence_bits)
         self._settings = settings
@@ -80,6 +91,23 @@ class Outflow:
         )
         self.rate_controller = None if settings.adaptation is None else RateController(settings.adaptation)
         self._events: list[RistEvent] = []
+
+    # -- legs ----------------------------------------------------------------------------------------------------
+
+    def join(self, leg: SendingLeg) -> None:
+        """Send over *leg* too."""
+        leg.index = self._next_index
+        self._next_index += 1
+        self.legs.append(leg)
+
+    def leave(self, leg: SendingLeg) -> None:
+        """Do without *leg* from now on."""
+        self.legs.remove(leg)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether media would go anywhere now."""
+        return any(leg.may_send for leg in self.legs)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -105,14 +133,28 @@ class Outflow:
         else:
             first = self.history.append(payloads, timestamp=timestamp, now=now)
             self._probe.sent(now)
-        for leg in legs:
-            leg.send_media(payloads, first=first, timestamp=timestamp, now=now)
+        for leg, start, end in self._dealt_out(legs, len(payloads), now):
+            piece = payloads if end - start == len(payloads) else payloads[start:end]
+            leg.send_media(piece, first=first + start, timestamp=timestamp, now=now)
         size = sum(map(len, payloads))
         self._media_rate.add(size, now)
         counters.sent += len(payloads)
         counters.sent_bytes += size
         if self._fec is not None:
             self._send_parities(self._fec, legs, payloads, first, timestamp)
+
+    def _dealt_out(
+        self, legs: list[SendingLeg], packets: int, now: Micros
+    ) -> list[tuple[SendingLeg, int, int]]:
+        """Which leg carries which of the packets: those without a weight all, the others their share."""
+        pieces = [(leg, 0, packets) for leg in legs if not leg.weight]
+        if len(pieces) == len(legs):
+            return pieces
+        # A path that has fallen silent would swallow its share until its session times out.
+        carriers = [leg for leg in legs if leg.weight and leg.is_fresh(now)]
+        if not carriers and not pieces:
+            carriers = legs
+        return pieces + (share(carriers, packets) if carriers else [])
 
     def _send_parities(
         self,
@@ -123,8 +165,10 @@ class Outflow:
         timestamp: int,
     ) -> None:
         parities = fec.feed(payloads, first=first, timestamp=timestamp)
-        for leg in legs:
-            leg.send_parities(parities)
+        if parities:
+            # Where all share the load, so do the parities.
+            for leg in [leg for leg in legs if not leg.weight] or [legs[fec.sent % len(legs)]]:
+                leg.send_parities(parities)
         self.counters.fec_sent = fec.sent
         self.counters.fec_sent_bytes = fec.sent_bytes
 
@@ -168,7 +212,27 @@ class Outflow:
 
     # -- what receivers say --------------------------------------------------------------------------------------
 
-    def repeats_for(
+    def answer(self, asked: SendingLeg, request: RepeatRequest, *, round_trip: Micros, now: Micros) -> None:
+        """Repeat what *request* names, by the leg that it came by.
+
+        What was repeated before, in vain, goes by all the others as well.
+        """
+        chosen = self._repeats_for(request, round_trip=round_trip, now=now)
+        if not chosen:
+            return
+        asked.send_repeats(chosen)
+        if len(self.legs) < 2:
+            return
+        stubborn = [found for found in chosen if self._gate.times(found[0]) > 1]
+        others = [leg for leg in self.legs if leg is not asked and leg.may_send and leg.is_fresh(now)]
+        if not stubborn or not others:
+            return
+        size = sum([len(sent[2]) for _, sent in stubborn])
+        for leg in others:
+            leg.send_repeats(stubborn)
+            self._retry_rate.add(size, now)
+
+    def _repeats_for(
         self, request: RepeatRequest, *, round_trip: Micros, now: Micros
     ) -> list[tuple[int, Sent]]:
         """The packets to repeat for it; they count as repeated."""

@@ -120,6 +120,13 @@ class Peer:
         self._lost(address, silent_for, now)
         return True
 
+    def drop(self, now: Micros) -> None:
+        """We can no longer reach the peer: it is lost to us, whatever it does."""
+        address = self.association.any_address()
+        if address is not None:
+            self._lost(address, 0, now)
+        self.association.release()
+
     def _lost(self, address: Address, silent_for: Micros, now: Micros) -> None:
         if self._announced:
             self._events.append(PeerLost(address, seconds(silent_for)))

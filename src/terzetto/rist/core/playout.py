@@ -78,6 +78,10 @@ class Playout:
         """Hold as many packets as sequences of so many bits allow."""
         self._capacity = _CAPACITY[sequence_bits]
 
+    def waiting(self, sequence: int) -> Slot | None:
+        """The packet of that sequence, where it waits."""
+        return self._slots.get(sequence)
+
     def begin(self, sequence: int) -> None:
         """The flow's first packet is *sequence*."""
         self._cursor = sequence

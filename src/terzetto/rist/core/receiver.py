@@ -60,7 +60,7 @@ class Receiver(Leg):
                 wall_clock_offset=wall_clock_offset,
             )
         self.inflow = inflow
-        inflow.legs.append(self)
+        inflow.join(self)
 
     @property
     def flow(self) -> ReceiveFlow | None:
@@ -112,9 +112,11 @@ class Receiver(Leg):
     def next_timeout(self) -> Micros | None:
         """When to call `handle_timeout` next."""
         times = self._timeouts_of_leg()
-        flow_at = self.inflow.next_timeout()
-        if flow_at is not None:
-            times.append(flow_at)
+        inflow = self.inflow
+        if inflow.timekeeper is None or inflow.timekeeper is self:
+            flow_at = inflow.next_timeout()
+            if flow_at is not None:
+                times.append(flow_at)
         return min(times, default=None)
 
     # -- arrivals ------------------------------------------------------------------------------------------------

@@ -68,6 +68,10 @@ class RepeatGate:
         self._forget()
         return chosen
 
+    def times(self, sequence: int) -> int:
+        """How often a packet has been repeated."""
+        return self._repeated.get(sequence, (0, 0))[0]
+
     def _suppression_window(self, round_trip: Micros) -> Micros:
         mode = self._settings.congestion_control
         if mode is CongestionControl.OFF:

@@ -37,6 +37,8 @@ class RoundTrip:
         self._requests_sent = 0
         self._samples = 0
         self._beats = 0
+        self.answered_at: Micros | None = None
+        """When a question of ours was last answered: what we send arrives."""
         self.echo_spoken = False
         """Whether the peer has sent an echo request or response."""
         self.echo_answered = False
@@ -84,6 +86,7 @@ class RoundTrip:
         self._echoes.clear()
         self._reports.clear()
         self._requests_sent = 0
+        self.answered_at = None
         self.echo_spoken = self.echo_answered = False
 
     def ask(self, token: int, now: Micros) -> None:
@@ -101,18 +104,19 @@ class RoundTrip:
         if asked_at is None:
             return False
         self.echo_spoken = self.echo_answered = True
-        return self._sample(now - asked_at - held_for)
+        return self._sample(now - asked_at - held_for, now)
 
     def handle_report_delay(self, middle_ntp: int, held_for_65536: int, now: Micros) -> bool:
         """A report says when it heard ours; used only while no echo is spoken."""
         sent_at = self._reports.get(middle_ntp)
         if sent_at is None or self.echo_answered:
             return False
-        return self._sample(now - sent_at - (held_for_65536 * MICROS_PER_SECOND >> 16))
+        return self._sample(now - sent_at - (held_for_65536 * MICROS_PER_SECOND >> 16), now)
 
-    def _sample(self, sample: Micros) -> bool:
+    def _sample(self, sample: Micros, now: Micros) -> bool:
         if sample < 0:
             return False
+        self.answered_at = now
         self._estimator.add(sample)
         self._samples += 1
         return True

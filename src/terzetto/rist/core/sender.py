@@ -66,12 +66,13 @@ class Sender(Leg):
                 wall_clock_offset=wall_clock_offset,
             )
         self.outflow = outflow
-        outflow.legs.append(self)
+        outflow.join(self)
         self.flow_id = flow_id
         self.counters = outflow.counters
         self.history = outflow.history
         self._opened = False
         self._door_is_closed = True
+        self._open_run: list[Buffer] = []
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -80,6 +81,7 @@ class Sender(Leg):
         """Whether media would go anywhere now."""
         return (
             self._media_address() is not None
+            and not self.is_down
             and (self.peer.is_connected or self._settings.fast_start)
             and self.translator.is_open
         )
@@ -135,6 +137,9 @@ class Sender(Leg):
         datagrams = self.translator.encode_media(
             payloads, first_sequence=first, timestamp=timestamp, flow_id=self.flow_id
         )
+        counters = self.peer.counters
+        counters.media_sent += len(payloads)
+        counters.media_bytes_sent += sum(map(len, payloads))
         if datagrams and self._door_is_closed and not self._settings.one_way:
             # libRIST's receiver takes note of a new sender at its first packet, and forgets to keep the packet.
             self._door_is_closed = False
@@ -159,12 +164,9 @@ class Sender(Leg):
             )
         )
 
-    def _repeat(self, request: RepeatRequest, now: Micros) -> None:
-        if self._media_address() is None:
-            return
-        chosen = self.outflow.repeats_for(request, round_trip=self.peer.round_trip.shortest_recent, now=now)
-        if not chosen:
-            return
+    def send_repeats(self, chosen: Sequence[tuple[int, Sent]]) -> None:
+        """Send originals again, as the repeats they are."""
+        self.peer.counters.repeats_sent += len(chosen)
         datagrams: list[Buffer] = []
         for sequence, (_, timestamp, payload) in chosen:
             datagrams += self.translator.encode_media(
@@ -178,8 +180,19 @@ class Sender(Leg):
 
     def _transmit(self, datagrams: list[Buffer]) -> None:
         address = self._media_address()
-        if address is not None and datagrams:
-            self._transmits.append(Run(address, datagrams, MEDIA, self._local.get(FEEDBACK)))
+        if address is None or not datagrams:
+            return
+        before = self._transmits[-1] if self._transmits else None
+        if (
+            before is not None
+            and before.path == MEDIA
+            and before.peer == address
+            and before.datagrams is self._open_run
+        ):
+            self._open_run += datagrams  # pieces of one batch, dealt out among several legs
+            return
+        self._open_run = datagrams
+        self._transmits.append(Run(address, datagrams, MEDIA, self._local.get(FEEDBACK)))
 
     # -- what the receiver says ----------------------------------------------------------------------------------
 
@@ -192,7 +205,8 @@ class Sender(Leg):
         answers: list[Feedback] = []
         for said in arrival.said:
             if isinstance(said, RepeatRequest):
-                self._repeat(said, now)
+                peer.counters.requests += len(said.sequences)
+                self.outflow.answer(self, said, round_trip=peer.round_trip.shortest_recent, now=now)
                 continue
             if isinstance(said, LinkQualityReport):
                 self.outflow.hear_quality(said)

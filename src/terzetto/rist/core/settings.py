@@ -47,6 +47,8 @@ class Settings:
     fec: RistFec | None
     adaptation: RistAdaptation | None
     payload_type: int
+    weight: int
+    recovery_priority: int
     ahead: Micros
     """How much before its deadline a packet is released: half a tick, so that ticks add nothing to the delay."""
 
@@ -79,6 +81,8 @@ class Settings:
             fec=options.fec,
             adaptation=options.adaptation,
             payload_type=options.rtp_ptype,
+            weight=options.weight,
+            recovery_priority=options.recovery_priority,
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
 

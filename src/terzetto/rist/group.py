@@ -1,0 +1,512 @@
+"""Several paths, one flow: a nursery with a session for each path, and what they have in common.
+
+A path that fails is an event; its sockets are opened again after a while, and its siblings do not notice::
+
+    path 0: endpoints <-> session <-> leg --+
+    path 1: endpoints <-> session <-> leg --+--> flow --> queue --> reader
+    ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import attrs
+import trio
+
+from terzetto.driver.clock import current_micros
+from terzetto.driver.delivery import EventHub, PacketQueue
+from terzetto.driver.session import SessionStatistics
+from terzetto.errors import InvalidOption, TerzettoError, UnsupportedOperation
+from terzetto.net.endpoint import DatagramEndpoint
+from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.primitives.time import Micros
+from terzetto.rist.core.inflow import Inflow
+from terzetto.rist.core.outflow import Outflow
+from terzetto.rist.core.profile import Translator
+from terzetto.rist.core.receiver import Receiver
+from terzetto.rist.core.sender import Sender
+from terzetto.rist.core.settings import Settings
+from terzetto.rist.events import (
+    OutOfBandReceived,
+    PathDown,
+    PathUp,
+    PeerConnected,
+    PeerLost,
+    RistEvent,
+    RistPacket,
+)
+from terzetto.rist.options import RistOptions
+from terzetto.rist.plan import Plan
+from terzetto.rist.runtime import Runtime, Silence, ignore
+from terzetto.rist.tunnel_controls import Authorize
+
+__all__ = [
+    "Group",
+    "ManyPaths",
+    "Prepare",
+    "group_options",
+    "new_inflow",
+    "new_outflow",
+    "split_urls",
+    "start_group",
+]
+
+LegT = TypeVar("LegT", bound=Sender | Receiver)
+
+# What the world does to a socket; anything else is a mistake of ours, and loud.
+_WORLDLY: Final = (OSError, TerzettoError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+Prepare: TypeAlias = Callable[[str], Awaitable[Plan]]
+
+# As libRIST backs off: a second more each time, ten at most.
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 10.0
+
+
+class Path(Generic[LegT]):
+    """One way of a group: its leg lives as long as the path, its session as long as the sockets."""
+
+    def __init__(self, plan: Plan, leg: LegT) -> None:
+        self.plan = plan
+        self.leg = leg
+        self.runtime: Runtime[LegT] | None = None
+        self.scope = trio.CancelScope()
+
+    @property
+    def url(self) -> str:
+        """Where it leads, without its secrets."""
+        return str(self.plan.url)
+
+
+class GroupPump(Generic[LegT]):
+    """The sessions of a group, driven as one."""
+
+    def __init__(self, group: Group[LegT]) -> None:
+        self._group = group
+        self._batches_shed = 0
+        self._wakeups = 0
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether one path at least takes what is sent now; those that are behind shed, and the flow repairs."""
+        return any(runtime.session.is_writable for runtime in self._group.runtimes())
+
+    async def wait_writable(self) -> None:
+        """Wait until one path has caught up; returns at once, without a checkpoint, where one is not behind."""
+        while not self.is_writable:
+            runtimes = self._group.runtimes()
+            if not runtimes:
+                return
+            await runtimes[0].session.wait_writable()
+
+    def commanded(self, now: Micros) -> None:
+        """A command was given to the flow: every path sends its share."""
+        for runtime in self._group.runtimes():
+            runtime.session.commanded(now)
+
+    def drain(self) -> None:
+        """Send and deliver what the legs have to offer."""
+        for runtime in self._group.runtimes():
+            runtime.session.drain()
+
+    def retire(self, runtime: Runtime[LegT]) -> None:
+        """A session has ended; its counters stay."""
+        done = runtime.session.statistics()
+        self._batches_shed += done.batches_shed
+        self._wakeups += done.wakeups
+
+    def statistics(self) -> SessionStatistics:
+        """The counters of all sessions."""
+        running = [runtime.session.statistics() for runtime in self._group.runtimes()]
+        return SessionStatistics(
+            batches_shed=self._batches_shed + sum(each.batches_shed for each in running),
+            wakeups=self._wakeups + sum(each.wakeups for each in running),
+        )
+
+
+class GroupControls(Generic[LegT]):
+    """What can be done beside the media, where there are several ways to do it."""
+
+    def __init__(self, group: Group[LegT]) -> None:
+        self._group = group
+
+    def send_oob(self, data: Buffer, ether_type: int) -> bool:
+        """Send *data* beside the stream by the first path that has a peer."""
+        for runtime in self._group.runtimes():
+            if runtime.is_connected:
+                return runtime.controls.send_oob(data, ether_type)
+        return False
+
+    async def receive_oob(self) -> OutOfBandReceived:
+        """Not there: what came by which path would be anybody's guess."""
+        await trio.lowlevel.checkpoint()
+        raise UnsupportedOperation(
+            "data beside the stream cannot be received over several paths",
+            hint="open a session of one path for it",
+        )
+
+    def change_passphrase(self, secret: str) -> None:
+        """Use another secret on every path."""
+        for runtime in self._group.runtimes():
+            runtime.controls.change_passphrase(secret)
+
+
+class ManyPaths:
+    """What a stream over several paths can do with them; one that was opened with a list of URLs is such a stream."""
+
+    _runtime: Runtime[Sender] | Group[Sender] | Runtime[Receiver] | Group[Receiver]
+    _prepare: Prepare | None
+
+    @property
+    def paths(self) -> dict[int, str]:
+        """The paths by their numbers, and where each leads."""
+        if isinstance(self._runtime, Group):
+            return {index: path.url for index, path in self._runtime.paths.items()}
+        return {0: self._runtime.url}
+
+    async def add_path(self, url: str) -> int:
+        """Carry the flow over *url* too, with the options that the group was opened with; the path's number."""
+        group = self._group()
+        assert self._prepare is not None
+        return await group.add(await self._prepare(url))
+
+    async def remove_path(self, path: int) -> None:
+        """Say goodbye on a path and close it; the last one stays."""
+        await self._group().remove(path)
+
+    def set_weight(self, path: int, weight: int) -> None:
+        """Give *path* another share of the load from now on; with 0 it carries everything."""
+        self._group().set_weight(path, weight)
+
+    def _group(self) -> Group[Sender] | Group[Receiver]:
+        if isinstance(self._runtime, Group):
+            return self._runtime
+        raise UnsupportedOperation(
+            "this stream was opened with one URL, and has one path for good",
+            hint="open it with a list of URLs, of one if need be",
+        )
+
+
+class Group(Generic[LegT]):
+    """The paths of one flow; offers senders and receivers what a `Runtime` offers them."""
+
+    def __init__(
+        self,
+        flow: Inflow | Outflow,
+        make_leg: Callable[[Plan], LegT],
+        options: RistOptions,
+        *,
+        media_tick: float,
+        queue: PacketQueue[RistPacket] | None,
+        authorize: Authorize | None = None,
+    ) -> None:
+        self.options = options
+        self.events: EventHub[RistEvent] = EventHub()
+        self.paths: dict[int, Path[LegT]] = {}
+        self.session: GroupPump[LegT] = GroupPump(self)
+        self.controls: GroupControls[LegT] = GroupControls(self)
+        self.is_closed = False
+        self.is_stopped = False
+        self._flow = flow
+        self._make_leg = make_leg
+        self._media_tick = media_tick
+        self._queue = queue
+        self._authorize = authorize
+        self.on_event: Callable[[RistEvent], None] = ignore
+        """Hears every event at once, before those who listen to `events`."""
+        self._connected = trio.Event()
+        self._stop = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be the paths' nursery until the group is closed."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await self._stop.wait()
+                self._nursery.cancel_scope.cancel()
+        finally:
+            self.stop()
+
+    # -- paths ---------------------------------------------------------------------------------------------------
+
+    def runtimes(self) -> list[Runtime[LegT]]:
+        """The running sessions, in the order of their paths."""
+        return [path.runtime for path in self.paths.values() if path.runtime is not None]
+
+    async def add(self, plan: Plan) -> int:
+        """Open a path; its number."""
+        self.check_open()
+        assert self._nursery is not None, "the group is not running yet"
+        endpoints = await plan.open_endpoints()
+        try:
+            leg = self._make_leg(plan)
+            path = Path(plan, leg)
+            self._start(path, endpoints)
+        except BaseException:
+            for endpoint in endpoints:
+                endpoint.close()
+            raise
+        self.paths[leg.index] = path
+        self._nursery.start_soon(self._look_after, path)
+        return leg.index
+
+    async def remove(self, index: int) -> None:
+        """Say goodbye on a path, and close it."""
+        path = self.path(index)
+        if len(self.paths) == 1:
+            raise InvalidOption(
+                f"path {index} is the last one", hint="close the stream, or add another path before"
+            )
+        del self.paths[index]
+        if path.runtime is not None:
+            path.leg.close(now=current_micros())
+            path.runtime.session.drain()
+        self._flow_leaves(path)
+        path.scope.cancel()
+        if path.runtime is not None:
+            path.runtime.stop()
+        self.session.drain()
+        await trio.lowlevel.checkpoint()
+
+    def path(self, index: int) -> Path[LegT]:
+        """The path of that number."""
+        if index not in self.paths:
+            known = ", ".join(map(str, self.paths))
+            raise InvalidOption(f"there is no path {index!r}", hint=f"there are {known}")
+        return self.paths[index]
+
+    def set_weight(self, index: int, weight: int) -> None:
+        """Give a path another share of the load."""
+        if weight < 0:
+            raise InvalidOption(f"weight is {weight!r}, must be 0 or more")
+        leg = self.path(index).leg
+        leg.weight = leg.share_left = weight
+
+    def _flow_leaves(self, path: Path[LegT]) -> None:
+        flow, leg = self._flow, path.leg
+        if isinstance(flow, Inflow):
+            assert isinstance(leg, Receiver)
+            flow.leave(leg)
+        else:
+            assert isinstance(leg, Sender)
+            flow.leave(leg)
+
+    def _start(self, path: Path[LegT], endpoints: list[DatagramEndpoint]) -> Runtime[LegT]:
+        runtime: Runtime[LegT] = Runtime(
+            path.leg,
+            endpoints,
+            path.plan,
+            media_tick=self._media_tick,
+            queue=self._queue,
+            authorize=self._authorize,
+        )
+        runtime.on_event = partial(self._hear, path)
+        runtime.session.on_drained = self._drain_others
+        path.runtime = runtime
+        path.leg.is_down = False
+        return runtime
+
+    async def _look_after(self, path: Path[LegT]) -> None:
+        """Run a path's session; when its sockets fail, open others after a pause."""
+        pause = _FIRST_PAUSE
+        with path.scope:
+            while True:
+                started = trio.current_time()
+                reason = await self._run(path)
+                if self.is_stopped:
+                    return
+                self._failed(path, reason)
+                if trio.current_time() - started > _LONGEST_PAUSE:
+                    pause = _FIRST_PAUSE
+                while path.runtime is None:
+                    await trio.sleep(pause)
+                    pause = min(pause + _FIRST_PAUSE, _LONGEST_PAUSE)
+                    try:
+                        self._start(path, await path.plan.open_endpoints())
+                    except _WORLDLY as exc:
+                        self.events.publish(PathDown(path.leg.index, path.url, str(exc)))
+
+    async def _run(self, path: Path[LegT]) -> str:
+        """Run the session to its end, and say why it ended."""
+        assert path.runtime is not None
+        try:
+            await path.runtime.run()
+        except _WORLDLY as exc:
+            return str(exc) or type(exc).__name__
+        except BaseExceptionGroup as group:
+            worldly, rest = group.split(_WORLDLY)
+            if rest is not None or worldly is None:
+                raise
+            cause: BaseException = worldly
+            while isinstance(cause, BaseExceptionGroup):
+                cause = cause.exceptions[0]
+            return str(cause) or type(cause).__name__
+        return "its session was closed"
+
+    def _failed(self, path: Path[LegT], reason: str) -> None:
+        runtime, path.runtime = path.runtime, None
+        if runtime is not None:
+            runtime.stop()
+            self.session.retire(runtime)
+        path.leg.fail(now=current_micros())
+        if isinstance(self._flow, Inflow) and isinstance(path.leg, Receiver):
+            self._flow.without(path.leg)
+        self.events.publish(PathDown(path.leg.index, path.url, reason))
+        self.session.drain()
+
+    def _drain_others(self) -> None:
+        """What one leg heard may have given another something to say."""
+        for path in self.paths.values():
+            if path.runtime is not None and path.leg.has_output:
+                path.runtime.session.drain()
+
+    def _hear(self, path: Path[LegT], event: RistEvent) -> None:
+        self.on_event(event)
+        self.events.publish(event)
+        if type(event) is PeerConnected:
+            self._connected.set()
+            self.events.publish(PathUp(path.leg.index, path.url, event.peer))
+        elif type(event) is PeerLost:
+            reason = (
+                f"{event.peer} has been silent for {event.silent_for:.1f} s"
+                if event.silent_for
+                else f"{event.peer} said goodbye"
+            )
+            self.events.publish(PathDown(path.leg.index, path.url, reason))
+
+    # -- what a runtime offers -----------------------------------------------------------------------------------
+
+    @property
+    def local_address(self) -> Address:
+        """The address of the first path."""
+        return self.runtimes()[0].local_address
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a peer is there on one path at least."""
+        return any(path.leg.peer.is_connected for path in self.paths.values())
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether a peer has ever answered on any path."""
+        return self._connected.is_set()
+
+    async def wait_connected(self) -> None:
+        """Wait for the first answer on any path, for ``connect_timeout`` at most."""
+        timeout = self.options.connect_timeout
+        with trio.move_on_after(float("inf") if timeout is None else timeout) as waiting:
+            await self._connected.wait()
+        self.check_open()
+        if waiting.cancelled_caught:
+            raise self.explain_silence(timeout or 0.0)
+
+    def explain_silence(self, waited: float) -> Silence:
+        """The most helpful thing to say when no path has an answer: the first's story, with the others' as notes."""
+        stories = [runtime.explain_silence(waited) for runtime in self.runtimes()]
+        first, *others = stories
+        for other in others:
+            first.add_note(f"and {other}")
+        return first
+
+    def say_goodbye(self) -> None:
+        """Tell every peer that we are leaving."""
+        for runtime in self.runtimes():
+            runtime.say_goodbye()
+
+    def check_open(self) -> None:
+        """Raise `trio.ClosedResourceError` when closed."""
+        if self.is_closed:
+            raise trio.ClosedResourceError
+
+    def close(self) -> None:
+        """End every session, and drop what was not read."""
+        self.is_closed = True
+        if self._queue is not None:
+            self._queue.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """End every session and the events; what was received can still be read."""
+        self.is_stopped = True
+        for runtime in self.runtimes():
+            runtime.stop()
+        self._stop.set()
+        self._connected.set()
+        self.events.close()
+
+
+def split_urls(url: str | Sequence[str]) -> list[str]:
+    """The paths that are meant: several URLs, or one text with commas between them as libRIST's tools take it."""
+    if isinstance(url, str):
+        return re.split(r",(?=rist://)", url)
+    urls = list(url)
+    if not urls:
+        raise InvalidOption("there is no URL, and a group has one path at least")
+    return urls
+
+
+def group_options(plans: Sequence[Plan]) -> RistOptions:
+    """What holds for the flow: what its first path says, and the longest buffer of all.
+
+    Raises InvalidOption where paths cannot carry one flow.
+    """
+    first = plans[0].options
+    dialect = _dialect(plans[0])
+    for plan in plans[1:]:
+        if _dialect(plan) != dialect:
+            raise InvalidOption(
+                f"{plan.url} counts packets or time differently from {plans[0].url}",
+                hint="use profiles for all paths that agree, and one rtp-ptype",
+            )
+        if plan.options.one_way != first.one_way or plan.options.fec != first.fec:
+            raise InvalidOption(f"{plan.url} and {plans[0].url} must agree on one-way and fec")
+    return attrs.evolve(
+        first,
+        buffer_min=max(plan.options.buffer_min for plan in plans),
+        buffer_max=max(plan.options.buffer_max for plan in plans),
+    )
+
+
+def _dialect(plan: Plan) -> tuple[int, int, int]:
+    translator: Translator = plan.make_translator(is_media_sender=False)
+    return translator.sequence_bits, translator.clock_rate, plan.options.rtp_ptype
+
+
+def new_outflow(plan: Plan, options: RistOptions) -> Outflow:
+    """A flow to send, of which *plan* is the first path."""
+    bits, rate, _ = _dialect(plan)
+    return Outflow(
+        Settings.of(options),
+        flow_id=plan.choose_flow_id(),
+        clock_rate=rate,
+        sequence_bits=bits,
+        now=current_micros(),
+        wall_clock_offset=plan.wall_clock_offset,
+    )
+
+
+def new_inflow(plan: Plan, options: RistOptions) -> Inflow:
+    """A flow to receive, of which *plan* is the first path."""
+    bits, _, _ = _dialect(plan)
+    return Inflow(
+        Settings.of(options),
+        sequence_bits=bits,
+        now=current_micros(),
+        wall_clock_offset=plan.wall_clock_offset,
+    )
+
+
+async def start_group(nursery: trio.Nursery, group: Group[LegT], plans: Sequence[Plan]) -> None:
+    """Start *group* in *nursery*, and open its first paths: all of them, or none."""
+    await nursery.start(group.run)
+    try:
+        for plan in plans:
+            await group.add(plan)
+    except BaseException:
+        group.close()
+        raise

@@ -1,0 +1,185 @@
+"""One flow over two to four paths that lose, lag, reorder, fail and return."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.events import PathDown, PathUp
+from terzetto.rist.options import RistKnobs
+from terzetto.testing import deterministic_scheduling
+from tests.simulation.rist_invariants import check_invariants
+from tests.simulation.rist_paths import Paths, stream_over_paths
+
+GOOD = LinkConditions(delay=0.01)
+
+
+def conditions_of(seed: int) -> list[LinkConditions]:
+    """Two to four paths, none of them good."""
+    luck = random.Random(seed)
+    return [
+        LinkConditions(
+            loss=luck.uniform(0, 0.3), delay=luck.uniform(0.01, 0.06), jitter=luck.uniform(0, 0.01)
+        )
+        for _ in range(luck.randint(2, 4))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_whatever_the_paths_do_what_could_be_saved_is_delivered_once_in_order_and_in_time(
+    seed: int, autojump_clock: MockClock
+) -> None:
+    luck = random.Random(seed)
+    conditions = conditions_of(seed)
+    weights = [luck.choice((0, 0, 1, 3)) for _ in conditions]
+
+    async def trouble(paths: Paths) -> None:
+        victim = luck.randrange(len(conditions))
+        await trio.sleep(luck.uniform(0, 0.2))
+        paths.cut(victim)
+        await trio.sleep(luck.uniform(0.05, 0.4))
+        paths.mend(victim)
+
+    outcome, _ = await stream_over_paths(
+        seed, conditions, packets=200, weights=weights, meanwhile=trouble, buffer=0.8
+    )
+    check_invariants(outcome, buffer=0.8, longest_delay=0.07)
+
+
+@pytest.mark.parametrize("profile", ["simple", "main"])
+async def test_two_paths_that_lose_four_of_ten_deliver_everything(
+    profile: str, autojump_clock: MockClock
+) -> None:
+    bad = LinkConditions(loss=0.4, delay=0.02)
+    knobs: RistKnobs = {"profile": "simple"}
+    if profile == "main":
+        knobs = {"profile": "main", "secret": "carry both"}
+    outcome, _ = await stream_over_paths(5, [bad, bad], packets=1000, **knobs)
+    assert outcome.payloads == outcome.sent
+    assert outcome.receiver.unrecovered == 0
+    one, two = outcome.receiver.paths
+    assert one.media_received
+    assert two.media_received
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (1, 1), (5, 1)])
+async def test_a_path_cut_in_the_middle_loses_nothing_and_is_told(
+    weights: tuple[int, int], autojump_clock: MockClock
+) -> None:
+    async def pull_the_cable(paths: Paths) -> None:
+        await trio.sleep(1)
+        paths.cut(0)
+        await trio.sleep(4)
+        paths.mend(0)
+
+    outcome, paths = await stream_over_paths(
+        1,
+        [GOOD, LinkConditions(delay=0.03)],
+        packets=2000,
+        interval=0.004,
+        weights=weights,
+        meanwhile=pull_the_cable,
+    )
+    assert outcome.payloads == outcome.sent
+    told = [
+        (who, type(event), event.path)
+        for who, event in paths.events
+        if isinstance(event, (PathDown, PathUp)) and event.path == 0
+    ]
+    # In the end the sender closes every path.
+    for who in ("sender", "receiver"):
+        assert [kind for name, kind, _ in told if name == who][:3] == [PathUp, PathDown, PathUp]
+    assert not [event for _, event in paths.events if isinstance(event, PathDown) and event.path == 1][2:]
+
+
+async def test_weights_are_followed_within_two_per_cent(autojump_clock: MockClock) -> None:
+    outcome, _ = await stream_over_paths(3, [GOOD, GOOD, GOOD], packets=2000, weights=[5, 3, 2])
+    assert outcome.payloads == outcome.sent
+    for path, share in zip(outcome.sender.paths, (0.5, 0.3, 0.2), strict=True):
+        assert abs(path.media_sent / outcome.sender.sent - share) <= 0.02
+    assert outcome.sender.retransmitted == 0
+
+
+async def test_a_path_without_a_weight_carries_all_beside_those_that_share(
+    autojump_clock: MockClock,
+) -> None:
+    outcome, _ = await stream_over_paths(3, [GOOD, GOOD, GOOD], packets=400, weights=[0, 1, 1])
+    assert [path.media_sent for path in outcome.sender.paths] == [400, 200, 200]
+
+
+async def test_weights_change_while_media_flows(autojump_clock: MockClock) -> None:
+    async def shift(paths: Paths) -> None:
+        await trio.sleep(1)
+        paths.sender.set_weight(0, 9)
+
+    outcome, _ = await stream_over_paths(3, [GOOD, GOOD], packets=1000, weights=[1, 1], meanwhile=shift)
+    one, two = outcome.sender.paths
+    assert one.media_sent + two.media_sent == 1000
+    assert abs(one.media_sent - (250 + 450)) < 20
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (1, 1)])
+async def test_a_path_that_lags_costs_no_requests_and_stalls_nothing(
+    weights: tuple[int, int], autojump_clock: MockClock
+) -> None:
+    outcome, _ = await stream_over_paths(
+        2, [GOOD, LinkConditions(delay=0.15)], packets=1000, weights=weights, buffer=1.0
+    )
+    assert outcome.payloads == outcome.sent
+    # Until it is known by how much one path lags, its packets are asked for.
+    assert outcome.receiver.requests < 120
+    late = [
+        at - outcome.sent_at[int.from_bytes(packet.payload[:4], "big")]
+        for packet, at in zip(outcome.delivered, outcome.delivered_at, strict=True)
+    ]
+    assert max(late) < 1.0 + 0.15 + 0.05
+
+
+async def test_a_path_that_lags_by_more_than_the_buffer_is_simply_of_no_use(
+    autojump_clock: MockClock,
+) -> None:
+    outcome, _ = await stream_over_paths(
+        2, [GOOD, LinkConditions(delay=1.0)], packets=1000, buffer=0.2, rtt_max=1.0
+    )
+    assert outcome.payloads == outcome.sent
+    check_invariants(outcome, buffer=0.2, longest_delay=0.01)
+
+
+async def test_requests_go_where_answers_come_from(autojump_clock: MockClock) -> None:
+    # The near path loses nearly all; the far one is asked although it is slower.
+    near, far = LinkConditions(loss=0.9, delay=0.005), LinkConditions(loss=0.1, delay=0.05)
+    outcome, _ = await stream_over_paths(4, [near, far], packets=1500, buffer=1.0)
+    assert len(outcome.payloads) == len(outcome.sent)
+    one, two = outcome.receiver.paths
+    assert two.requests > one.requests
+
+
+async def test_paths_come_and_go_while_media_flows(autojump_clock: MockClock) -> None:
+    async def rebuild(paths: Paths) -> None:
+        await trio.sleep(0.5)
+        await paths.sender.remove_path(0)
+        assert list(paths.sender.paths) == [1]
+        await trio.sleep(0.5)
+        with_path = await paths.sender.add_path("rist://10.9.0.2:5000")
+        assert with_path == 2
+
+    outcome, _ = await stream_over_paths(6, [GOOD, GOOD], packets=1000, meanwhile=rebuild)
+    assert outcome.payloads == outcome.sent
+    assert [path.path for path in outcome.sender.paths] == [1, 2]
+    assert outcome.sender.paths[1].media_sent > 200
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    async def run() -> str:
+        outcome, _ = await stream_over_paths(11, conditions_of(11), packets=100)
+        return outcome.trace_hash
+
+    hashes = []
+    for _ in range(2):
+        with deterministic_scheduling(11):
+            hashes.append(trio.run(run, clock=MockClock(autojump_threshold=0)))
+    assert hashes[0] == hashes[1]
