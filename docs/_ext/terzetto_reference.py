@@ -138,6 +138,9 @@ def _url_parameters() -> Iterator[tuple[str, str, str]]:
         yield f"`{name}`", "text", f"`{field}`"
     for name, field in rist_url._SWITCHES.items():
         yield f"`{name}`", "0 or 1", f"`{field}`"
+    for name in rist_url._DTLS:
+        yield f"`dtls-{name.replace('_', '-')}`", "text", f"`{name}` of `dtls`"
+    yield "`dtls`", "0 or 1", "`dtls`"
     for name, (low, high) in rist_url._PAIRS.items():
         yield f"`{name}`", "milliseconds", f"`{low}` and `{high}`"
     yield "`nack-type`", "`range` or `bitmask`", "`nack_type`"

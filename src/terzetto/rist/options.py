@@ -15,6 +15,7 @@ import attrs
 
 from terzetto.errors import InvalidOption
 from terzetto.rist.adaptation import RistAdaptation
+from terzetto.rist.dtls import RistDtls
 from terzetto.rist.fec import RistFec
 from terzetto.rist.quirks import Quirks, parse_quirks
 
@@ -133,6 +134,10 @@ def _fec(value: RistFec | str | None) -> RistFec | None:
 
 def _adaptation(value: RistAdaptation | str | None) -> RistAdaptation | None:
     return RistAdaptation.parse(value) if isinstance(value, str) else value
+
+
+def _dtls(value: RistDtls | bool | None) -> RistDtls | None:
+    return (RistDtls() if value else None) if isinstance(value, bool) else value
 
 
 def _cname_fits(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -277,6 +282,8 @@ class RistOptions:
         default=None, validator=attrs.validators.optional(_whole(0, 0xFFFF_FFFF))
     )
     """The flow id field of Advanced headers: 16 bits of outer flow, 12 of inner, 4 of sub-flow; None leaves it out."""
+    dtls: RistDtls | None = attrs.field(default=None, converter=_dtls)
+    """DTLS around the tunnel (`RistDtls`; True is its defaults); Main and Advanced only."""
     fec: RistFec | None = attrs.field(default=None, converter=_fec)
     """Parities beside the media (SMPTE ST 2022-1 or -5), two and four ports above it: a `RistFec`, or
     ``"cols:10,rows:5"``. Set it at both ends; a receiver heeds only the standard."""
@@ -410,6 +417,11 @@ class RistOptions:
             raise InvalidOption("use_key_as_passphrase and secret are both set, and only one can be the key")
         if self.use_key_as_passphrase and self.users is None and self.username is None:
             raise InvalidOption("use_key_as_passphrase needs a login", hint="set username or users")
+        if self.dtls is not None:
+            if self.profile == "simple":
+                raise InvalidOption("dtls does not exist in the Simple profile", hint="use profile=main")
+            if self.one_way or self.fec is not None:
+                raise InvalidOption("dtls needs both ways of one port", hint="leave out one_way and fec")
         if self.one_way and (self.users is not None or self.username is not None):
             raise InvalidOption("one_way leaves no way to log in", hint="use a secret instead")
 
@@ -456,6 +468,7 @@ class RistKnobs(TypedDict, total=False):
     gre_substrate: bool
     quirks: Quirks | str | None
     advanced_flow_id: int | None
+    dtls: RistDtls | bool | None
     fec: RistFec | str | None
     adaptation: RistAdaptation | str | None
     cname: str

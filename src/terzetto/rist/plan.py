@@ -26,6 +26,7 @@ from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.simple import SimpleTranslator
 from terzetto.rist.core.tunnel_settings import Credentials, TunnelSettings
 from terzetto.rist.options import Cipher, RistKnobs, RistOptions
+from terzetto.rist.secured import dtls_overhead, secure
 from terzetto.rist.url import options_from_url
 from terzetto.rist.users import credentials_of
 from terzetto.rist.wire.advanced_header import PskMode
@@ -74,7 +75,13 @@ class Plan:
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
         if options.profile == "simple":
             return list(await open_port_pair(self.network, wanted))
-        return [await self.network.open_datagram_endpoint(wanted)]
+        endpoint = await self.network.open_datagram_endpoint(wanted)
+        if options.dtls is None:
+            return [endpoint]
+        host = self.url.host if self.remote is not None else None
+        return [
+            secure(endpoint, options.dtls, mtu=options.mtu, family=self.family, remote=self.remote, host=host)
+        ]
 
     def make_translator(self, *, is_media_sender: bool) -> Translator:
         """The dialect of the profile."""
@@ -118,6 +125,7 @@ class Plan:
             delete_null_packets=options.null_packet_deletion,
             extend_sequence=options.sequence_extension,
             mtu=options.mtu,
+            overhead=dtls_overhead(options.dtls),
             family=self.family,
             is_silent=options.one_way and not is_media_sender,
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),

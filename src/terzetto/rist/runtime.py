@@ -10,7 +10,7 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.session import Session, SessionPath
-from terzetto.errors import AuthenticationFailed, PeerTimedOut, WrongProtocol
+from terzetto.errors import AuthenticationFailed, PeerError, PeerTimedOut, WrongProtocol
 from terzetto.net.endpoint import DatagramEndpoint, Trouble
 from terzetto.primitives.datagrams import Address
 from terzetto.rist import events
@@ -19,6 +19,7 @@ from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import NetworkTrouble, PacketsReady, PeerConnected, RistEvent, RistPacket
 from terzetto.rist.plan import Plan
+from terzetto.rist.secured import keep_called
 from terzetto.rist.tunnel_controls import Authorize, TunnelControls
 
 __all__ = ["Runtime", "Silence", "ignore", "start_session"]
@@ -60,6 +61,8 @@ class Runtime(Generic[CoreT]):
         self._troubles: dict[str, Trouble] = {}
         self._explanation: RistEvent | None = None
         """The last that went wrong with keys or logins."""
+        self._refused: Silence | None = None
+        """The last that went wrong with DTLS."""
         self.is_closed = False
         self.on_event: Callable[[RistEvent], None] = ignore
         """Hears every event at once, before those who listen to `events`."""
@@ -78,13 +81,23 @@ class Runtime(Generic[CoreT]):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the session, and ask the application where it wants to be asked."""
-        if not self._asks:
+        calls = self.options.dtls is not None and self._plan.remote is not None
+        if not self._asks and not calls:
             await self.session.run(task_status=task_status)
             return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.controls.answer_questions)
+            if self._asks:
+                nursery.start_soon(self.controls.answer_questions)
+            if calls:
+                nursery.start_soon(keep_called, self._endpoints, self._was_refused)
             await self.session.run(task_status=task_status)
             nursery.cancel_scope.cancel()
+
+    def _was_refused(self, peer: Address, error: PeerError) -> None:
+        """A call with DTLS came to nothing."""
+        if isinstance(error, (AuthenticationFailed, PeerTimedOut, WrongProtocol)):
+            self._refused = error
+        self._complain(Trouble(peer, "dtls", str(error)))
 
     def _drain(self) -> None:
         if not self.is_closed:
@@ -172,6 +185,8 @@ class Runtime(Generic[CoreT]):
         target = self._plan.url
         if self._explanation is not None:
             return _refusal(self._explanation)
+        if self._refused is not None:
+            return self._refused
         heard = [
             reason
             for reason in self.core.translator.dropped

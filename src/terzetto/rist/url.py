@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import attrs
 
 from terzetto.errors import InvalidOption, InvalidUrl
+from terzetto.rist.dtls import RistDtls
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.url import EndpointUrl, QueryReader
 
@@ -86,6 +87,8 @@ _TEXTS: Final = {
     "users": "users",
 }
 
+_DTLS: Final = tuple(field.name for field in attrs.fields(RistDtls))
+
 _SWITCHES: Final = {
     "one-way": "one_way",
     "fast-start": "fast_start",
@@ -116,6 +119,7 @@ _OF_OTHER_PROFILES: Final = {
     "virt-dst-port": "main",
     "virt-src-port": "main",
     "null-packet-deletion": "main",
+    "dtls": "main",
     "compression": "advanced",
     "recovery-depth": "advanced",
     "cipher": "advanced",
@@ -163,6 +167,7 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
         _put(values, field, reader.text(name))
     for name, field in _SWITCHES.items():
         _put(values, field, reader.boolean(name))
+    _put_dtls(values, reader)
     _put(values, "nack_type", reader.choice("nack-type", {"range": "range", "bitmask": "bitmask"}))
     _put(values, "srp_compat", reader.choice("srp-compat", _SRP_COMPAT))
     _put_aes_type(values, url, reader.integer("aes-type"))
@@ -180,6 +185,17 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
 def _put(values: dict[str, object], field: str, value: object) -> None:
     if value is not None:
         values[field] = value
+
+
+def _put_dtls(values: dict[str, object], reader: QueryReader) -> None:
+    """Its details belong together, so those of a URL replace all that *base* has."""
+    wanted = reader.boolean("dtls")
+    details = {field: reader.text("dtls-" + field.replace("_", "-")) for field in _DTLS}
+    said = {field: text for field, text in details.items() if text is not None}
+    if wanted is False:
+        values["dtls"] = None
+    elif wanted or said:
+        values["dtls"] = RistDtls(**cast("dict[str, Any]", said))
 
 
 def _put_aes_type(values: dict[str, object], url: EndpointUrl, bits: int | None) -> None:

@@ -22,7 +22,7 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import LinkConditions, SimulatedNetwork
 from terzetto.testing import check_endpoint
 from tests.net.dtls.identities import STUDIO, make_identity
-from tests.net.dtls.worlds import CALLER, CALLER_HOST, LISTENER, LISTENER_HOST, flat, world
+from tests.net.dtls.worlds import CALLER, CALLER_HOST, LISTENER, LISTENER_HOST, World, flat, world
 from tests.net.simulated.worlds import bind
 
 pytest.importorskip("OpenSSL", reason="needs pyOpenSSL (extra dtls)")
@@ -325,3 +325,26 @@ async def _expect_closed(wait: object) -> None:
 
 def test_an_endpoint_is_a_datagram_endpoint() -> None:
     assert issubclass(DtlsEndpoint, DatagramEndpoint)
+
+
+async def test_a_second_call_is_repeated_while_another_task_receives(autojump_clock: MockClock) -> None:
+    """The task that waits learns of a call that began after it; nothing else would tell it."""
+    async with world() as there:
+        caller = there.call(handshake_timeout=5.0)
+        with trio.move_on_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(caller.receive)
+                with pytest.raises(PeerTimedOut):
+                    await caller.wait_established()
+                await trio.sleep(0.1)
+                there.nursery.start_soon(_listen_later, there)
+                with trio.fail_after(5):
+                    await caller.wait_established()
+                nursery.cancel_scope.cancel()
+        caller.close()
+        assert there.listener.peers()
+
+
+async def _listen_later(there: World) -> None:
+    await trio.sleep(0.7)
+    there.listen()

@@ -66,6 +66,7 @@ class DtlsEndpoint(DatagramEndpoint):
         self._receiving = False
         self._pumping = False
         self._pumped = trio.Event()
+        self._alarm = trio.CancelScope()
         self._closed = False
         self._received = self._bytes_received = self._sent = self._bytes_sent = self._own_troubles = 0
 
@@ -228,7 +229,7 @@ class DtlsEndpoint(DatagramEndpoint):
         runs: list[Run] = []
         try:
             due = self._core.next_timeout()
-            with trio.move_on_at(math.inf if due is None else seconds(due)):
+            with trio.move_on_at(math.inf if due is None else seconds(due)) as self._alarm:
                 runs = await self._inner.receive()
         finally:
             self._pumping = False
@@ -253,6 +254,10 @@ class DtlsEndpoint(DatagramEndpoint):
             self._core.start(now=_now())
             self._flush()
             self._collect()
+            due = self._core.next_timeout()
+            if due is not None:
+                # Another task may be waiting already, and not know of this call's timers.
+                self._alarm.deadline = min(self._alarm.deadline, seconds(due))
 
     def _start_once(self) -> None:
         if not self._started:

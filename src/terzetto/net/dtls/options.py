@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -53,6 +53,10 @@ def _fingerprints(value: tuple[str, ...] | list[str] | str) -> tuple[str, ...]:
     return tuple(normal_fingerprint(each) for each in ([value] if isinstance(value, str) else value))
 
 
+def _suites(value: Iterable[CipherSuite]) -> tuple[CipherSuite, ...]:
+    return tuple(value)
+
+
 @attrs.frozen(kw_only=True)
 class DtlsOptions:
     """How to prove who we are, whom to believe, and how much strangers may cost.
@@ -76,7 +80,7 @@ class DtlsOptions:
     name are not asked then."""
     server_name: str | None = None
     """The host name or IP address that the listening end's certificate must be for; None is the address called."""
-    cipher_suites: tuple[CipherSuite, ...] = attrs.field(default=_ENCRYPTING, converter=tuple)
+    cipher_suites: tuple[CipherSuite, ...] = attrs.field(default=_ENCRYPTING, converter=_suites)
     """The suites to offer or accept, the best first; leave out what you do not want."""
     psk_identities: Mapping[str, bytes] | None = attrs.field(default=None, repr=False)
     """Not available: pyOpenSSL does not offer OpenSSL's pre-shared keys. Setting it says so."""

@@ -61,6 +61,8 @@ class TunnelSettings:
     delete_null_packets: bool = False
     extend_sequence: bool = False
     mtu: int = 1500
+    overhead: int = 0
+    """Bytes that something around the tunnel adds to each datagram."""
     family: int = 4
     longest_buffer: Micros = 0
     advanced_capabilities: Capability = _NOTHING
@@ -75,7 +77,14 @@ class TunnelSettings:
     @property
     def longest_payload(self) -> int:
         """Bytes of media that fit into a packet of ``mtu`` bytes with every header before them."""
-        headers = _IP_AND_UDP[self.family] + LARGEST_HEADER + VSF_SIZE + PORTS_SIZE + FIXED_HEADER_SIZE
+        headers = (
+            self.overhead
+            + _IP_AND_UDP[self.family]
+            + LARGEST_HEADER
+            + VSF_SIZE
+            + PORTS_SIZE
+            + FIXED_HEADER_SIZE
+        )
         if self.secret is None and not self.session_keys:
             headers -= 4
         return self.mtu - headers - (_EXTENSION_SIZE if self.has_extension else 0)
