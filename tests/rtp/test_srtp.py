@@ -235,3 +235,15 @@ def test_keys_of_a_wrong_size_are_refused_and_never_shown() -> None:
         master(AES_CM, mki=bytes(129))
     assert "cdf31857" not in repr(CAPTURED)
     assert str(CAPTURED.key) not in repr(CAPTURED)
+
+
+def test_numbers_are_counted_on_where_nothing_was_sealed() -> None:
+    key = master(AES_CM)
+    skipping, steady = SrtpSender(key), SrtpSender(key)
+    for number in range(0, 200_000, 1000):
+        sealed = steady.protect(rtp(number))
+        if number % 90_000:
+            skipping.advance(0x1234, number & 0xFFFF)
+        else:
+            assert skipping.protect(rtp(number)) == sealed
+    assert skipping.rollover_of(0x1234) == steady.rollover_of(0x1234) == 3

@@ -92,6 +92,17 @@ class SrtpSender:
             return self._newest[ssrc] >> 16
         return self._rollovers.get(ssrc, 0)
 
+    def advance(self, ssrc: int, sequence: int) -> None:
+        """*sequence* was sent without us: whoever seals only now and then must count on, lest an index comes twice.
+
+        At most half of all sequence numbers may lie between one call and the next.
+        """
+        newest = self._newest.get(ssrc)
+        if newest is None:
+            self._newest[ssrc] = self._rollovers.get(ssrc, 0) << 16 | sequence
+        else:
+            self._newest[ssrc] = max(newest, newest + ((sequence - newest + _HALF & 0xFFFF) - _HALF))
+
     def protect(self, packet: Buffer) -> bytes:
         """A media packet, sealed; MalformedPacket where it is none."""
         plain = bytes(packet)

@@ -138,6 +138,11 @@ class RtspServerOptions:
     """Needed for rtsps://."""
     tunnels: bool = True
     """Serve clients that come through HTTP or a WebSocket, on the same port."""
+    srtp: bool = False
+    """Describe medias as SRTP, and take it from publishers; needs rtsps://. Who asks for plain RTP inside the
+    encrypted connection still gets it."""
+    allow_readable_keys: bool = False
+    """Agree upon SRTP keys over rtsp:// too, where everybody on the way can read them."""
     udp: bool = True
     """Serve readers and publishers over UDP."""
     udp_port: int = attrs.field(default=0, validator=_within(0, 65534))

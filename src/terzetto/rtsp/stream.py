@@ -18,12 +18,16 @@ from terzetto.net.endpoint import DatagramEndpoint
 from terzetto.net.network import current_network
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rtp.ntp import ntp_from_unix
+from terzetto.rtp.srtp import SrtpSender
+from terzetto.rtsp.core.media_keys import make_key, say_key
 from terzetto.rtsp.core.media_sender import MediaSender
 from terzetto.rtsp.events import RtspPacket
 from terzetto.rtsp.statistics import MediaSendStatistics, media_sent
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.headers.rtp_info import RtpInfo
 from terzetto.rtsp.wire.interleaved import encode_frames
+from terzetto.rtsp.wire.mikey import Mikey
 
 __all__ = ["Batch", "Reader", "ServerStream", "ServerStreamStatistics"]
 
@@ -31,13 +35,14 @@ __all__ = ["Batch", "Reader", "ServerStream", "ServerStreamStatistics"]
 class Batch:
     """Packets of one media on their way to many readers."""
 
-    __slots__ = ("_interleaved", "is_rtcp", "media", "packets")
+    __slots__ = ("_interleaved", "_sealed", "is_rtcp", "media", "packets")
 
     def __init__(self, media: int, packets: Sequence[Buffer], *, is_rtcp: bool) -> None:
         self.media = media
         self.packets = packets
         self.is_rtcp = is_rtcp
         self._interleaved: dict[int, bytes] = {}
+        self._sealed: Batch | None = None
 
     def interleaved(self, channel: int) -> bytes:
         """The packets as frames of that channel; readers mostly use the same one, so this is made once."""
@@ -45,6 +50,14 @@ class Batch:
         if encoded is None:
             encoded = self._interleaved[channel] = encode_frames(channel, self.packets)
         return encoded
+
+    def sealed(self, sender: SrtpSender) -> Batch:
+        """The packets as SRTP; all who read them so share one key, so this is made once."""
+        if self._sealed is None:
+            protect = sender.protect_rtcp if self.is_rtcp else sender.protect
+            packets = [protect(packet) for packet in self.packets]
+            self._sealed = Batch(self.media, packets, is_rtcp=self.is_rtcp)
+        return self._sealed
 
 
 class Reader(ABC):
@@ -76,10 +89,25 @@ class ServerStreamStatistics:
 class _Group:
     """The multicast side of one media."""
 
-    def __init__(self, rtp: DatagramEndpoint, rtcp: DatagramEndpoint, address: Address) -> None:
+    def __init__(
+        self, rtp: DatagramEndpoint, rtcp: DatagramEndpoint, address: Address, *, is_secure: bool
+    ) -> None:
         self.endpoints = (rtp, rtcp)
         self.address = address
+        self.is_secure = is_secure
         self.readers = 0
+
+
+class _Targets:
+    """The ports that each media is sent to, with the address of ours to send from."""
+
+    def __init__(self, medias: int) -> None:
+        self.rtp: list[dict[Address, str | None]] = [{} for _ in range(medias)]
+        self.rtcp: list[dict[Address, str | None]] = [{} for _ in range(medias)]
+
+    def of(self, batch: Batch) -> dict[Address, str | None]:
+        """Where *batch* goes."""
+        return (self.rtcp if batch.is_rtcp else self.rtp)[batch.media]
 
 
 class ServerStream:
@@ -93,11 +121,13 @@ class ServerStream:
         if not description.medias:
             raise UnsupportedOperation("a stream has at least one media")
         self.description = description.with_controls()
-        offset = current_network().wall_clock_offset()
+        self._network = current_network()
+        offset = self._network.wall_clock_offset()
         self._senders = [MediaSender(media, wall_clock_offset=offset) for media in self.description.medias]
         self._active: list[dict[Reader, None]] = [{} for _ in self._senders]
-        self._udp: list[dict[Address, str | None]] = [{} for _ in self._senders]
-        self._udp_rtcp: list[dict[Address, str | None]] = [{} for _ in self._senders]
+        self._udp = _Targets(len(self._senders))
+        self._secure_udp = _Targets(len(self._senders))
+        self._secure_senders: dict[int, SrtpSender] = {}
         self._udp_endpoints: tuple[DatagramEndpoint, DatagramEndpoint] | None = None
         self._groups: dict[int, _Group] = {}
         self._readers: dict[Reader, None] = {}
@@ -125,6 +155,9 @@ class ServerStream:
             raise ValueError(f"cannot send that: {exc.reason}") from None
         if packets:
             self._distribute(Batch(media, packets, is_rtcp=False))
+            secure = self._secure_senders.get(media)
+            if secure is not None and sender.ssrc is not None and sender.last_sequence is not None:
+                secure.advance(sender.ssrc, sender.last_sequence)
         report = sender.report(now=now)
         if report is not None:
             self._distribute(Batch(media, (report,), is_rtcp=True))
@@ -209,18 +242,35 @@ class ServerStream:
             timestamp=sender.timestamp_at(current_micros()),
         )
 
+    def secure_sender(self, media: int) -> SrtpSender:
+        """What seals a media for all who read it as SRTP; its key is made when first asked for."""
+        sender = self._secure_senders.get(media)
+        if sender is None:
+            sender = self._secure_senders[media] = SrtpSender(make_key(self._network.entropy))
+        return sender
+
+    def say_key(self, media: int) -> Mikey:
+        """The key of a media, and how far its numbers have come."""
+        ntp = ntp_from_unix(current_micros() + self._network.wall_clock_offset())
+        ssrc = self._senders[media].ssrc or 0
+        return say_key(self.secure_sender(media), ssrc, ntp=ntp, entropy=self._network.entropy)
+
     def group(self, media: int) -> Address | None:
         """Where a media is multicast, if it is."""
         group = self._groups.get(media)
         return group.address if group is not None else None
 
     def join_group(
-        self, media: int, make: tuple[DatagramEndpoint, DatagramEndpoint, Address] | None = None
+        self,
+        media: int,
+        make: tuple[DatagramEndpoint, DatagramEndpoint, Address] | None = None,
+        *,
+        is_secure: bool = False,
     ) -> None:
-        """One more reader of a media by multicast; the first one brings the sockets."""
+        """One more reader of a media by multicast; the first one brings the sockets, and decides on SRTP."""
         if media not in self._groups:
             assert make is not None
-            self._groups[media] = _Group(*make)
+            self._groups[media] = _Group(*make, is_secure=is_secure)
         self._groups[media].readers += 1
 
     def leave_group(self, media: int) -> None:
@@ -241,19 +291,26 @@ class ServerStream:
         rtp: Address,
         rtcp: Address,
         local: str | None,
+        *,
+        is_secure: bool = False,
     ) -> None:
-        """From now on send *media* to these ports."""
+        """From now on send *media* to these ports, sealed where they are *is_secure*."""
         self._udp_endpoints = endpoints
-        self._udp[media][rtp] = local
-        self._udp_rtcp[media][rtcp] = local
+        targets = self._secure_udp if is_secure else self._udp
+        targets.rtp[media][rtp] = local
+        targets.rtcp[media][rtcp] = local
         report = self._senders[media].report(now=current_micros(), force=True)
         if report is not None:
-            self._send(endpoints[1], [Run(rtcp, (report,), 0, local)])
+            batch = Batch(media, (report,), is_rtcp=True)
+            if is_secure:
+                batch = batch.sealed(self.secure_sender(media))
+            self._send(endpoints[1], [Run(rtcp, batch.packets, 0, local)])
 
     def deactivate_udp(self, media: int, rtp: Address, rtcp: Address) -> None:
         """No more to these ports."""
-        self._udp[media].pop(rtp, None)
-        self._udp_rtcp[media].pop(rtcp, None)
+        for targets in (self._udp, self._secure_udp):
+            targets.rtp[media].pop(rtp, None)
+            targets.rtcp[media].pop(rtcp, None)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -261,16 +318,25 @@ class ServerStream:
         media = batch.media
         for reader in tuple(self._active[media]):
             reader.deliver(batch)
-        targets = (self._udp_rtcp if batch.is_rtcp else self._udp)[media]
-        if targets and self._udp_endpoints is not None:
-            packets = batch.packets
-            runs = [Run(address, packets, 0, local) for address, local in targets.items()]
-            self._send(self._udp_endpoints[batch.is_rtcp], runs)
+        targets = self._udp.of(batch)
+        if targets:
+            self._send_udp(batch, targets)
+        targets = self._secure_udp.of(batch)
+        if targets:
+            self._send_udp(batch.sealed(self.secure_sender(media)), targets)
         group = self._groups.get(media)
         if group is not None:
+            if group.is_secure:
+                batch = batch.sealed(self.secure_sender(media))
             host, port = group.address
             target = Address(host, port + batch.is_rtcp)
             self._send(group.endpoints[batch.is_rtcp], [Run(target, batch.packets)])
+
+    def _send_udp(self, batch: Batch, targets: dict[Address, str | None]) -> None:
+        if self._udp_endpoints is not None:
+            packets = batch.packets
+            runs = [Run(address, packets, 0, local) for address, local in targets.items()]
+            self._send(self._udp_endpoints[batch.is_rtcp], runs)
 
     def _send(self, endpoint: DatagramEndpoint, runs: list[Run]) -> None:
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from terzetto.primitives.time import Micros
+from terzetto.rtsp.core.media_keys import MediaKeys
 from terzetto.rtsp.core.rtsp_states import SERVER_TRANSITIONS, State
 from terzetto.rtsp.wire.headers.transport import PortPair
 from terzetto.rtsp.wire.status import Status
@@ -23,13 +24,15 @@ class Lower(Enum):
     MULTICAST = "multicast"
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class SetUp:
     """One media that was set up."""
 
     media: int
     channels: PortPair | None = None
     client_ports: PortPair | None = None
+    keys: MediaKeys | None = field(default=None, eq=False)
+    """What opens the client's packets and seals ours, where they are SRTP."""
 
 
 @define

@@ -12,15 +12,24 @@ from terzetto.driver.clock import current_micros
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import seconds
+from terzetto.rtp.ntp import ntp_from_unix
 from terzetto.rtsp.core.control_url import split_track, track_of
+from terzetto.rtsp.core.media_keys import MediaKeys
 from terzetto.rtsp.core.rtsp_states import State
 from terzetto.rtsp.core.server_session import Lower, SetUp
 from terzetto.rtsp.server.connection import RtspServerConnection
 from terzetto.rtsp.server.handler import RtspHandler, RtspRequest
+from terzetto.rtsp.server.secure_media import (
+    MissingKeyError,
+    describe_securely,
+    keys_of_publisher,
+    keys_of_reader,
+)
 from terzetto.rtsp.server.session import RtspServerSession
 from terzetto.rtsp.stream import ServerStream
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.headers.content_type import PARAMETERS, SDP, is_sdp
+from terzetto.rtsp.wire.headers.key_mgmt import KeyMgmt
 from terzetto.rtsp.wire.headers.public import format_methods
 from terzetto.rtsp.wire.headers.range import Range, parse_range
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL, KNOWN_OPTIONS, parse_option_tags
@@ -207,7 +216,9 @@ class Dispatcher:
         wants_back = BACKCHANNEL in parse_option_tags(context.request.fields.get_all("Require"))
         # VLC tries multicast only where the description says so.
         is_multicast = "vlcmulticast" in url.query.split("&")
-        sdp = stream.description.to_sdp(
+        srtp = self._server.options.srtp
+        description = describe_securely(stream) if srtp else stream.description
+        sdp = description.to_sdp(
             host="224.1.0.0" if is_multicast else "0.0.0.0", include_back_channels=wants_back
         )
         answer = _ok(Content_Type=SDP, Content_Base=url.text + ("" if url.text.endswith("/") else "/"))
@@ -226,7 +237,7 @@ class Dispatcher:
             description = Description.parse(message.body)
         except MalformedPacket:
             raise _RefusedError(Status.BAD_REQUEST) from None
-        if any(media.is_secure for media in description.medias):
+        if any(media.is_secure for media in description.medias) and not self._server.options.srtp:
             raise _RefusedError(Status.UNSUPPORTED_TRANSPORT)
         request = evolve(self._request(context), path=_publisher_path(url), description=description)
         refused = await self._ask("announce", self._handler.announce(request))
@@ -277,11 +288,13 @@ class Dispatcher:
         if session is None:
             session = await self._open_session(context.connection)
         try:
+            keys, said = (None, None) if not spec.is_secure else _reader_keys(context, stream, media, url)
             transport = await self._agree(session, context.connection, media, spec, lower, stream)
         except _RefusedError:
             if is_new:
                 self._server.close_session(session, "refused")
             raise
+        session.rules.set_up[media].keys = keys
         rules = session.rules
         rules.path, rules.query, rules.lower = target.path, target.query, lower
         session.stream = stream
@@ -290,7 +303,7 @@ class Dispatcher:
         ssrc = stream.sender(media).ssrc
         if len(stream.description.medias[media].formats) == 1 and ssrc is not None:
             transport = evolve(transport, ssrc=ssrc)
-        return _ok(Transport=str(transport))
+        return _with_key(_ok(Transport=str(transport)), said)
 
     async def _setup_publisher(
         self, context: _Context, session: RtspServerSession, url: RtspUrl, spec: Transport, lower: Lower
@@ -305,10 +318,32 @@ class Dispatcher:
         if (context.request.fields.get("User-Agent") or "").startswith("GStreamer"):
             # Its sink may miss an answer that comes at once.
             await trio.sleep(_GSTREAMER_NEEDS)
+        keys, said = (
+            (None, None) if not spec.is_secure else self._publisher_keys(context, description, media, url)
+        )
         transport = await self._agree(session, context.connection, media, spec, lower, None)
+        session.rules.set_up[media].keys = keys
         session.rules.lower = lower
         session.rules.advance("SETUP")
-        return _ok(Transport=str(evolve(transport, mode=Mode.RECORD)))
+        return _with_key(_ok(Transport=str(evolve(transport, mode=Mode.RECORD))), said)
+
+    def _publisher_keys(
+        self, context: _Context, description: Description, media: int, url: RtspUrl
+    ) -> tuple[MediaKeys, KeyMgmt]:
+        network = self._server.network
+        try:
+            return keys_of_publisher(
+                context.request,
+                description,
+                media,
+                url.text,
+                # What our reports are called is not known yet, so the key is for any source.
+                ssrc=0,
+                ntp=ntp_from_unix(current_micros() + network.wall_clock_offset()),
+                entropy=network.entropy,
+            )
+        except MissingKeyError:
+            raise _RefusedError(Status.KEY_MANAGEMENT_FAILURE) from None
 
     async def _play(self, context: _Context) -> Answer:
         session = _require_session(context)
@@ -427,7 +462,9 @@ class Dispatcher:
         fits = False
         for spec in specs:
             lower = _lower_of(spec)
-            if spec.profile not in ("AVP", "AVPF") or not self._serves(lower, is_publisher=is_publisher):
+            if spec.is_secure and not self._server.options.srtp:
+                continue
+            if not self._serves(lower, is_publisher=is_publisher, is_srtp=spec.is_secure):
                 continue
             fits = True
             if earlier is not None and lower is not earlier:
@@ -441,10 +478,10 @@ class Dispatcher:
             return spec, lower
         raise _RefusedError(Status.BAD_REQUEST if fits else Status.UNSUPPORTED_TRANSPORT)
 
-    def _serves(self, lower: Lower, *, is_publisher: bool) -> bool:
+    def _serves(self, lower: Lower, *, is_publisher: bool, is_srtp: bool) -> bool:
         if lower is Lower.TCP:
             return True
-        if self._server.is_secure:
+        if self._server.is_secure and not is_srtp:
             return False  # beside an encrypted connection media would travel in clear
         if lower is Lower.UDP:
             return self._server.udp is not None
@@ -480,7 +517,7 @@ class Dispatcher:
             return evolve(profile, client_port=spec.client_port, server_port=udp.ports)
         assert stream is not None
         if media not in rules.set_up:
-            await self._server.join_group(stream, media)
+            await self._server.join_group(stream, media, is_secure=spec.is_secure)
             rules.set_up[media] = SetUp(media=media)
         group = stream.group(media)
         assert group is not None
@@ -502,6 +539,21 @@ def _ok(**fields: str) -> Answer:
     for name, value in fields.items():
         response.fields[name.replace("_", "-")] = value
     return Answer(response=response)
+
+
+def _with_key(answer: Answer, said: KeyMgmt | None) -> Answer:
+    if said is not None:
+        answer.response.fields["KeyMgmt"] = str(said)
+    return answer
+
+
+def _reader_keys(
+    context: _Context, stream: ServerStream, media: int, url: RtspUrl
+) -> tuple[MediaKeys, KeyMgmt]:
+    try:
+        return keys_of_reader(context.request, stream, media, url.text)
+    except MissingKeyError:
+        raise _RefusedError(Status.KEY_MANAGEMENT_FAILURE) from None
 
 
 def _parse_target(request: Request) -> RtspUrl | None:

@@ -179,7 +179,7 @@ class RtspServer:
         if session.rules.lower is Lower.TCP or not session.state.is_streaming:
             self.close_session(session, reason)
 
-    async def join_group(self, stream: ServerStream, media: int) -> None:
+    async def join_group(self, stream: ServerStream, media: int, *, is_secure: bool) -> None:
         """Multicast a media, if it is not yet."""
         if stream.group(media) is not None:
             stream.join_group(media)
@@ -201,7 +201,8 @@ class RtspServer:
             )
             for port in (options.multicast_port, options.multicast_port + 1)
         ]
-        stream.join_group(media, (endpoints[0], endpoints[1], Address(group, options.multicast_port)))
+        make = (endpoints[0], endpoints[1], Address(group, options.multicast_port))
+        stream.join_group(media, make, is_secure=is_secure)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -316,11 +317,16 @@ async def serve_rtsp(
     is_secure = scheme == "rtsps"
     if is_secure and chosen.ssl_context is None:
         raise InvalidOption("rtsps:// needs an ssl_context with the server's certificate")
+    if chosen.srtp and not (is_secure or chosen.allow_readable_keys):
+        raise InvalidOption(
+            "srtp over rtsp:// would send its keys readable",
+            hint="serve rtsps://, or say allow_readable_keys=True where nobody else listens",
+        )
     network = current_network()
     listeners = list(await network.open_tcp_listeners(local, StreamOptions()))
     udp: ServerUdp | None = None
     try:
-        if chosen.udp and not is_secure:
+        if chosen.udp and (chosen.srtp or not is_secure):
             udp = await ServerUdp.open(network, local.host, chosen.udp_port)
         async with trio.open_nursery() as nursery:
             server = RtspServer(

@@ -167,7 +167,14 @@ class RtspServerSession(Reader):
                 udp = self._server.udp
                 assert udp is not None
                 rtp, rtcp = (Address(rules.host, port) for port in each.client_ports)
-                stream.activate_udp(index, udp.endpoints, rtp, rtcp, udp.source_for(self._local_host))
+                stream.activate_udp(
+                    index,
+                    udp.endpoints,
+                    rtp,
+                    rtcp,
+                    udp.source_for(self._local_host),
+                    is_secure=each.keys is not None,
+                )
             elif rules.lower is Lower.TCP:
                 stream.activate(index, self)
 
@@ -205,6 +212,8 @@ class RtspServerSession(Reader):
                 return
             self._shed += len(packets) - len(resumed.packets)
             batch = resumed
+        if each.keys is not None and each.keys.outbound is not None:
+            batch = batch.sealed(each.keys.outbound)
         data = batch.interleaved(each.channels[batch.is_rtcp])
         if connection.write(data, limit=options.reader_backlog):
             self._sent_bytes += len(data)
@@ -259,6 +268,12 @@ class RtspServerSession(Reader):
         stream = self.stream
         if stream is None:
             return
+        each = self._rules.set_up.get(media)
+        if each is not None and each.keys is not None:
+            opened = each.keys.open((data,), is_rtcp=True)
+            if not opened:
+                return
+            data = opened[0]
         compound = decode_compound(data)
         for packet in compound.packets:
             if isinstance(packet, (ReceiverReport, SenderReport)):
@@ -322,6 +337,7 @@ class RtspServerSession(Reader):
                     rtp_port=ports[0] if ports is not None else None,
                     rtcp_port=ports[1] if ports is not None else None,
                     channels=each.channels,
+                    keys=each.keys,
                 )
             )
         options = self._server.options
