@@ -1,7 +1,7 @@
 """Many flows on one port: a listener that accepts each sender's flow as a receiver of its own.
 
 In the Simple profile the flow's number (SSRC) tells senders apart, on the media port and on the report port alike; in
-the Main profile it is their address.
+the Main and Advanced profiles it is their address.
 Each flow is a session with virtual endpoints on the shared sockets; strangers are bounded in number, and whoever
 never sends media is let go when its session times out.
 """
@@ -23,6 +23,7 @@ from terzetto.net.endpoint import DatagramEndpoint, Run
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import seconds
 from terzetto.rist.api import RistReceiver
+from terzetto.rist.core.auto import looks_like_simple
 from terzetto.rist.core.profile import MEDIA
 from terzetto.rist.events import FlowStarted, PeerLost, RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
@@ -70,6 +71,8 @@ class RistListener(trio.abc.Listener[RistReceiver]):
         routes: list[Route] = [by_peer]
         if plan.options.profile == "simple":
             routes = [by_datagram(_flow_of(_MEDIA_SSRC)), by_datagram(_flow_of(_REPORT_SSRC))]
+        elif plan.options.profile == "auto":
+            routes = [by_datagram(_flow_or_peer), by_datagram(_flow_of(_REPORT_SSRC))]
         self.muxes = [
             DatagramMux(
                 endpoint,
@@ -204,6 +207,13 @@ def _flow_of(where: Struct) -> Callable[[Run, Buffer], Hashable]:
         return int(ssrc & _FLOW_MASK)
 
     return flow_of
+
+
+def _flow_or_peer(run: Run, datagram: Buffer) -> Hashable:
+    return _MEDIA_FLOW(run, datagram) if looks_like_simple(datagram) else run.peer
+
+
+_MEDIA_FLOW: Final = _flow_of(_MEDIA_SSRC)
 
 
 @asynccontextmanager

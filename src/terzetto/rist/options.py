@@ -31,7 +31,7 @@ __all__ = [
     "TimingMode",
 ]
 
-Profile: TypeAlias = Literal["simple", "main", "advanced"]
+Profile: TypeAlias = Literal["simple", "main", "advanced", "auto"]
 AdvancedStart: TypeAlias = Literal["main", "at-once"]
 Cipher: TypeAlias = Literal["ctr", "hmac", "ctr-hmac", "gcm", "chacha20"]
 NackType: TypeAlias = Literal["range", "bitmask"]
@@ -192,8 +192,8 @@ class RistOptions:
     A combination that cannot work is refused at construction with `terzetto.errors.InvalidOption`.
     """
 
-    profile: Profile = attrs.field(default="main", validator=_one_of("simple", "main", "advanced"))
-    """Which of the RIST profiles to speak."""
+    profile: Profile = attrs.field(default="main", validator=_one_of("simple", "main", "advanced", "auto"))
+    """Which of the RIST profiles to speak; with ``auto`` a listener speaks that of whoever calls."""
 
     buffer_min: float = attrs.field(default=1.0, validator=_within(0.0, 30.0, "seconds"))
     """Shortest recovery buffer, in seconds. Equal to ``buffer_max`` it is fixed, otherwise it adapts."""
@@ -384,7 +384,7 @@ class RistOptions:
         self._check_security()
 
     def _check_profile(self) -> None:
-        if self.profile == "advanced":
+        if self.profile in ("advanced", "auto"):
             return
         for name in _ADVANCED_ONLY:
             if getattr(self, name) != getattr(attrs.fields(type(self)), name).default:
@@ -418,7 +418,7 @@ class RistOptions:
         if self.use_key_as_passphrase and self.users is None and self.username is None:
             raise InvalidOption("use_key_as_passphrase needs a login", hint="set username or users")
         if self.dtls is not None:
-            if self.profile == "simple":
+            if self.profile in ("simple", "auto"):
                 raise InvalidOption("dtls does not exist in the Simple profile", hint="use profile=main")
             if self.one_way or self.fec is not None:
                 raise InvalidOption("dtls needs both ways of one port", hint="leave out one_way and fec")

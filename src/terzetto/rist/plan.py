@@ -16,6 +16,7 @@ from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros, micros
 from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES, AdvancedSettings
+from terzetto.rist.core.auto import AutoTranslator
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.outflow import Outflow
@@ -73,7 +74,7 @@ class Plan:
         )
         if options.fec is not None:
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
-        if options.profile == "simple":
+        if options.profile in ("simple", "auto"):
             return list(await open_port_pair(self.network, wanted))
         endpoint = await self.network.open_datagram_endpoint(wanted)
         if options.dtls is None:
@@ -86,20 +87,25 @@ class Plan:
     def make_translator(self, *, is_media_sender: bool) -> Translator:
         """The dialect of the profile."""
         options = self.options
+        simple = SimpleTranslator(
+            payload_type=options.rtp_ptype,
+            nack_type=options.nack_type,
+            extend_sequence=options.sequence_extension,
+        )
         if options.profile == "simple":
-            return SimpleTranslator(
-                payload_type=options.rtp_ptype,
-                nack_type=options.nack_type,
-                extend_sequence=options.sequence_extension,
-            )
-        if options.profile == "advanced":
-            return AdvancedTranslator(
+            return simple
+        if options.profile != "main":
+            advanced = AdvancedTranslator(
                 self.advanced_settings(is_media_sender=is_media_sender),
                 payload_type=options.rtp_ptype,
                 nack_type=options.nack_type,
                 entropy=self.network.entropy,
                 remote=self.remote,
             )
+            if options.profile == "advanced":
+                return advanced
+            guarded = options.secret is not None or self.credentials is not None or self.authorize
+            return AutoTranslator(simple, advanced, refuses_simple=guarded)
         return MainTranslator(
             self.tunnel_settings(is_media_sender=is_media_sender),
             payload_type=options.rtp_ptype,
@@ -206,7 +212,12 @@ async def prepare(
             hint="leave fec out, or use profile=simple",
         )
     port = parsed.port or 0
-    if chosen.profile == "simple" and port % 2:
+    if chosen.profile == "auto" and not parsed.listen:
+        raise InvalidOption(
+            "profile=auto is for a listener, and this end calls",
+            hint="say the profile of the other end: simple, main or advanced",
+        )
+    if chosen.profile in ("simple", "auto") and port % 2:
         raise InvalidUrl(
             f"port {port} is odd",
             hint=f"RIST Simple sends media to an even port and reports to the one above: use {port - 1}, "

@@ -11,6 +11,7 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.errors import TerzettoError, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.rist.core.auto import AutoTranslator
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.events import AuthorizationWanted, OutOfBandReceived
@@ -96,8 +97,12 @@ class TunnelControls:
         self._drain()
 
     def _tunnel(self, what: str) -> MainTranslator:
-        if not isinstance(self._translator, MainTranslator):
+        translator = self._translator
+        if isinstance(translator, AutoTranslator):
+            # Questions are about peers that are not in charge yet.
+            translator = translator.tunnel if what == "authorization" else translator.chosen
+        if not isinstance(translator, MainTranslator):
             raise UnsupportedOperation(
                 f"the Simple profile has no place for {what}", hint="use profile=main at both ends"
             )
-        return self._translator
+        return translator

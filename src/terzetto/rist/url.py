@@ -21,6 +21,7 @@ _PROFILES: Final = {
     "main": "main",
     "advanced": "advanced",
     "adv": "advanced",
+    "auto": "auto",
 }
 
 # Both sets at once in libRIST's URLs; -min and -max win over it wherever they stand.
