@@ -226,7 +226,7 @@ class SrtOptions:
     )
     """Connections that a listener carries at a time; more are refused."""
     read_tick: float = attrs.field(
-        default=0.004, validator=_between(0, 0.1, "seconds"), metadata={"binding": _BIND}
+        default=_preset(0.004, 0.002), validator=_between(0, 0.1, "seconds"), metadata={"binding": _BIND}
     )
     """While data flows the socket is read this often rather than packet by packet; 0 reads at once."""
 

@@ -133,6 +133,11 @@ class SrtStream(trio.abc.Stream):
         return self._payload_size
 
     @property
+    def is_byte_stream(self) -> bool:
+        """Whether what is sent and received is one stream of bytes, without messages."""
+        return self._connection.agreement.is_stream
+
+    @property
     def latency(self) -> float:
         """How long we hold what we receive, as negotiated."""
         return seconds(self._connection.agreement.receive_delay)
@@ -358,6 +363,31 @@ class SrtStream(trio.abc.Stream):
             message.position & SEQUENCE_MASK,
             source_time,
         )
+
+    async def receive_pieces(self, at_least: int) -> list[Buffer]:
+        """Pieces of a stream of bytes, in order: *at_least* so many bytes, or all there are before the end.
+
+        For who moves much: nothing is joined and nothing told of the pieces. An empty list is the end.
+        """
+        pieces: list[Buffer] = []
+        size = 0
+        while size < at_least:
+            more = await self._wait_for(self._take_payloads)
+            if not more:
+                break
+            pieces += more
+            size += sum(map(len, more))
+        return pieces
+
+    def _take_payloads(self, now: Micros) -> list[Buffer]:
+        return [entry[3] for entry in self._connection.take(now=now, limit=_READ_PACKETS)]
+
+    def report_error(self, code: int) -> None:
+        """Tell the peer that what it sends is of no use here (4000: it cannot be written); its sending fails."""
+        if not self._is_closed:
+            now = current_micros()
+            self._connection.report_error(code, now=now)
+            self._settle(now)
 
     def _take_messages(self, now: Micros) -> list[Message]:
         return self._connection.take_messages(now=now, limit=_READ_PACKETS)

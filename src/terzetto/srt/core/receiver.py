@@ -41,6 +41,10 @@ _NAK_FLOOR: Final = 20_000
 
 _REPORT_PERIOD: Final = 50_000
 
+# Packets per second that any path is taken for, and how much more than what comes it may carry.
+_LEAST_CAPACITY: Final = 10_000
+_CAPACITY_OF_RATE: Final = 8
+
 # Packets that one report of all losses may take where everything is to be repaired, however long that takes.
 _MOST_REPORTS: Final = 16
 
@@ -516,7 +520,11 @@ class Receiver:
         if kind is AckKind.SMALL:
             return number, Acknowledgement(*figures)
         packets, size = self.rate.per_second(now=now)
-        return number, Acknowledgement(*figures, packets, self.capacity.estimate, size)
+        capacity = self.capacity.estimate
+        if not self._agreement.has_playout:
+            # libsrt's FileCC speeds up no further than this, and reading in batches shows no pair of packets apart.
+            capacity = max(capacity, _LEAST_CAPACITY, _CAPACITY_OF_RATE * packets)
+        return number, Acknowledgement(*figures, packets, capacity, size)
 
     def next_timeout(self) -> Micros | None:
         """When an acknowledgement, a repeated report or the end of waiting for a gap is due."""

@@ -1,0 +1,178 @@
+"""Files and messages, to and from Debian's srt-file-transmit and srt-live-transmit, and ffmpeg in file mode."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import trio
+
+from terzetto.errors import PeerError
+from terzetto.gateway.impairment import open_impairment_proxy
+from terzetto.primitives.impairment import LinkConditions
+from terzetto.srt.api import open_srt_listener, open_srt_stream
+from terzetto.srt.files import receive_file, send_file
+from tests.interop.srt_peers import CHUNK, ffmpeg, free_port, running, wait_bound
+from tests.interop.srt_peers import tool as live
+
+pytestmark = pytest.mark.interop
+
+SIZE = 3_000_001
+FILE = "transtype=file&conntimeo=10000"
+SECRET = FILE + "&passphrase=correct-horse-battery&pbkeylen=32"
+
+LOSSY = LinkConditions(delay=0.005, loss=0.05)
+
+
+def tool(*arguments: str) -> list[str]:
+    path = shutil.which("srt-file-transmit")
+    assert path is not None, "srt-file-transmit is missing (Debian: srt-tools)"
+    return [path, "-q", "-loglevel", "fatal", *arguments]
+
+
+def make(folder: Path, size: int = SIZE) -> Path:
+    path = folder / "picture.bin"
+    path.write_bytes(random.Random(size).randbytes(size))
+    return path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def whole(path: Path, size: int = SIZE) -> None:
+    """Wait until the tool has written so much."""
+    while not path.exists() or path.stat().st_size < size:  # noqa: ASYNC110, ASYNC240 -- of another process
+        await trio.sleep(0.02)
+
+
+@pytest.mark.parametrize("query", [FILE, SECRET])
+@pytest.mark.parametrize("conditions", [LinkConditions(), LOSSY], ids=["clean", "lossy"])
+async def test_a_file_for_srt_file_transmit(tmp_path: Path, query: str, conditions: LinkConditions) -> None:
+    port = free_port()
+    source, target = make(tmp_path), tmp_path / "out" / "picture.bin"
+    target.parent.mkdir()
+    async with (
+        open_impairment_proxy(
+            ("127.0.0.1", 0), ("127.0.0.1", port), up=conditions, down=conditions, seed=3
+        ) as proxy,
+        running(tool(f"srt://:{port}?mode=listener&{query}", f"file://{target}")) as process,
+    ):
+        await wait_bound(port)
+        with trio.fail_after(40):
+            async with open_srt_stream(
+                f"srt://{proxy.listen_address}?{query}&streamid=picture.bin"
+            ) as stream:
+                sent = await send_file(stream, source)
+            await whole(target)
+            await process.wait()
+    assert sent.sha256 == digest(target) == digest(source)
+    assert (stream.statistics().retransmitted > 50) is bool(conditions.loss)
+
+
+@pytest.mark.parametrize("query", [FILE, SECRET])
+@pytest.mark.parametrize("conditions", [LinkConditions(), LOSSY], ids=["clean", "lossy"])
+async def test_a_file_from_srt_file_transmit(tmp_path: Path, query: str, conditions: LinkConditions) -> None:
+    # FileCC slows down at every loss, so a lossy way takes a small file.
+    source, folder = make(tmp_path, SIZE // 10 if conditions.loss else SIZE), tmp_path / "in"
+    folder.mkdir()
+    with trio.fail_after(60):
+        async with (
+            open_srt_listener(f"srt://@127.0.0.1:0?{query}") as listener,
+            open_impairment_proxy(
+                ("127.0.0.1", 0),
+                ("127.0.0.1", listener.local_address.port),
+                up=conditions,
+                down=conditions,
+                seed=3,
+            ) as proxy,
+            running(tool(f"file://{source}", f"srt://{proxy.listen_address}?mode=caller&{query}")),
+        ):
+            stream = await listener.accept()
+            received = await receive_file(stream, folder)
+    assert received.path == folder / "picture.bin", "the name is in the stream id"
+    assert received.sha256 == digest(source) == digest(received.path)
+    assert (stream.statistics().recovered > 3) is bool(conditions.loss)
+
+
+@pytest.mark.parametrize("query", ["transtype=file&messageapi=1", "transtype=file&messageapi=0"])
+async def test_messages_and_bytes_from_srt_live_transmit(query: str) -> None:
+    data = random.Random(8).randbytes(CHUNK * 300)
+    with trio.fail_after(30):
+        async with (
+            open_srt_listener(f"srt://@127.0.0.1:0?{query}") as listener,
+            running(live("file://con", f"srt://127.0.0.1:{listener.local_address.port}?{query}")) as process,
+        ):
+            stream = await listener.accept()
+            assert process.stdin is not None
+            await process.stdin.send_all(data)
+            got = b""
+            while len(got) < len(data):
+                if stream.is_byte_stream:
+                    got += await stream.receive_some()
+                else:
+                    message = await stream.receive_message()
+                    assert len(message.payload) <= CHUNK
+                    got += message.payload
+            assert got == data
+
+
+async def test_messages_to_srt_live_transmit() -> None:
+    query, port = "transtype=file&messageapi=1", free_port()
+    sent = [random.Random(size).randbytes(size) for size in (1, 1316, 188, 700) * 40]
+    got = b""
+    with trio.fail_after(30):
+        async with running(live(f"srt://:{port}?mode=listener&{query}", "file://con")) as process:
+            await wait_bound(port)
+            async with open_srt_stream(f"srt://127.0.0.1:{port}?{query}") as stream:
+                for message in sent:
+                    await stream.send_message(message)
+                await stream.wait_delivered()
+                await trio.sleep(0.2)
+                process.terminate()
+                assert process.stdout is not None
+                async for chunk in process.stdout:
+                    got += chunk
+    assert got == b"".join(sent)
+
+
+async def test_ffmpeg_in_file_mode_both_ways() -> None:
+    """What ffmpeg sends as a file comes back to another ffmpeg, and every picture is there."""
+    query = "transtype=file"
+    frames = b""
+    port = free_port()
+    made = b""
+    with trio.fail_after(60):
+        async with open_srt_listener(f"srt://@127.0.0.1:0?{query}") as listener:
+            to = f"srt://127.0.0.1:{listener.local_address.port}?{query}"
+            source = ("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-t", "2")
+            async with running(ffmpeg(*source, "-c:v", "mpeg2video", "-f", "mpegts", to)):
+                stream = await listener.accept()
+                async for chunk in stream:
+                    made += chunk
+        command = ffmpeg(
+            "-i", f"srt://127.0.0.1:{port}?mode=listener&{query}", "-c", "copy", "-f", "framemd5", "-"
+        )
+        async with running(command) as process:
+            await wait_bound(port)
+            async with open_srt_stream(f"srt://127.0.0.1:{port}?{query}") as stream:
+                await stream.send_all(made)
+            assert process.stdout is not None
+            async for chunk in process.stdout:
+                frames += chunk
+    assert len(made) > 100_000
+    assert len(made) % 188 == 0
+    assert len([line for line in frames.splitlines() if line[:1].isdigit()]) == 50
+
+
+async def test_a_mode_that_differs_is_refused_with_the_reason() -> None:
+    port = free_port()
+    with trio.fail_after(20):
+        async with running(tool(f"srt://:{port}?mode=listener&{FILE}", "file:///dev/null")):
+            await wait_bound(port)
+            with pytest.raises(PeerError, match="refused"):
+                async with open_srt_stream(f"srt://127.0.0.1:{port}"):
+                    pass  # pragma: no cover
