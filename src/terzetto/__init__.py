@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         open_srt_rendezvous,
         open_srt_stream,
     )
+    from terzetto.srt.fan_out import SlowReader
     from terzetto.srt.group import SrtGroup
     from terzetto.srt.group_api import (
         connect_srt_group,
@@ -80,8 +81,9 @@ if TYPE_CHECKING:
     from terzetto.srt.group_statistics import SrtGroupStatistics
     from terzetto.srt.listening import SrtListener, SrtRefusal
     from terzetto.srt.options import SrtOptions
+    from terzetto.srt.server import PublishSubscribe, SrtHandler, SrtServer, serve_srt
     from terzetto.srt.statistics import SrtStatistics
-    from terzetto.srt.stream import SrtPacket, SrtStream
+    from terzetto.srt.stream import SrtMessage, SrtPacket, SrtStream
 
 __version__ = "0.1.0"
 
@@ -100,6 +102,7 @@ __all__ = [
     "PeerTimedOut",
     "PermissionRefused",
     "ProtocolViolation",
+    "PublishSubscribe",
     "Reconnection",
     "RistListener",
     "RistOptions",
@@ -112,13 +115,17 @@ __all__ = [
     "RtspPacket",
     "RtspServerOptions",
     "ServerStream",
+    "SlowReader",
     "SrtGroup",
     "SrtGroupListener",
     "SrtGroupStatistics",
+    "SrtHandler",
     "SrtListener",
+    "SrtMessage",
     "SrtOptions",
     "SrtPacket",
     "SrtRefusal",
+    "SrtServer",
     "SrtStatistics",
     "SrtStream",
     "TerzettoError",
@@ -145,29 +152,13 @@ __all__ = [
     "open_srt_rendezvous",
     "open_srt_stream",
     "serve_rtsp",
+    "serve_srt",
 ]
 
 # Looked up on first use: whoever speaks one protocol does not wait for the others to load, nor keep them in memory.
 _HOMES: Final = {
-    "RtspClient": "terzetto.rtsp.api",
-    "RtspHandler": "terzetto.rtsp.api",
-    "RtspOptions": "terzetto.rtsp.api",
-    "RtspPacket": "terzetto.rtsp.api",
-    "RtspServerOptions": "terzetto.rtsp.api",
-    "ServerStream": "terzetto.rtsp.api",
-    "connect_rtsp_client": "terzetto.rtsp.api",
-    "open_rtsp_client": "terzetto.rtsp.api",
-    "serve_rtsp": "terzetto.rtsp.api",
-    "AllPathsFailed": "terzetto.errors",
-    "Reconnection": "terzetto.primitives.reconnection",
-    "SrtGroup": "terzetto.srt.group",
-    "SrtGroupListener": "terzetto.srt.group_listening",
-    "SrtGroupStatistics": "terzetto.srt.group_statistics",
-    "connect_srt_group": "terzetto.srt.group_api",
-    "connect_srt_group_listener": "terzetto.srt.group_api",
-    "open_srt_group": "terzetto.srt.group_api",
-    "open_srt_group_listener": "terzetto.srt.group_api",
     "AddressInUse": "terzetto.errors",
+    "AllPathsFailed": "terzetto.errors",
     "AuthenticationFailed": "terzetto.errors",
     "CallerError": "terzetto.errors",
     "CongestionControl": "terzetto.rist.options",
@@ -180,15 +171,30 @@ _HOMES: Final = {
     "PeerTimedOut": "terzetto.errors",
     "PermissionRefused": "terzetto.errors",
     "ProtocolViolation": "terzetto.errors",
+    "PublishSubscribe": "terzetto.srt.server",
+    "Reconnection": "terzetto.primitives.reconnection",
     "RistListener": "terzetto.rist.listener",
     "RistOptions": "terzetto.rist.options",
     "RistPacket": "terzetto.rist.events",
     "RistReceiver": "terzetto.rist.api",
     "RistSender": "terzetto.rist.api",
+    "RtspClient": "terzetto.rtsp.api",
+    "RtspHandler": "terzetto.rtsp.api",
+    "RtspOptions": "terzetto.rtsp.api",
+    "RtspPacket": "terzetto.rtsp.api",
+    "RtspServerOptions": "terzetto.rtsp.api",
+    "ServerStream": "terzetto.rtsp.api",
+    "SlowReader": "terzetto.srt.fan_out",
+    "SrtGroup": "terzetto.srt.group",
+    "SrtGroupListener": "terzetto.srt.group_listening",
+    "SrtGroupStatistics": "terzetto.srt.group_statistics",
+    "SrtHandler": "terzetto.srt.server",
     "SrtListener": "terzetto.srt.listening",
+    "SrtMessage": "terzetto.srt.stream",
     "SrtOptions": "terzetto.srt.options",
     "SrtPacket": "terzetto.srt.stream",
     "SrtRefusal": "terzetto.srt.listening",
+    "SrtServer": "terzetto.srt.server",
     "SrtStatistics": "terzetto.srt.statistics",
     "SrtStream": "terzetto.srt.stream",
     "TerzettoError": "terzetto.errors",
@@ -199,15 +205,23 @@ _HOMES: Final = {
     "WrongProtocol": "terzetto.errors",
     "connect_rist_receiver": "terzetto.rist.api",
     "connect_rist_sender": "terzetto.rist.api",
+    "connect_rtsp_client": "terzetto.rtsp.api",
+    "connect_srt_group": "terzetto.srt.group_api",
+    "connect_srt_group_listener": "terzetto.srt.group_api",
     "connect_srt_listener": "terzetto.srt.api",
     "connect_srt_rendezvous": "terzetto.srt.api",
     "connect_srt_stream": "terzetto.srt.api",
     "open_rist_listener": "terzetto.rist.listener",
     "open_rist_receiver": "terzetto.rist.api",
     "open_rist_sender": "terzetto.rist.api",
+    "open_rtsp_client": "terzetto.rtsp.api",
+    "open_srt_group": "terzetto.srt.group_api",
+    "open_srt_group_listener": "terzetto.srt.group_api",
     "open_srt_listener": "terzetto.srt.api",
     "open_srt_rendezvous": "terzetto.srt.api",
     "open_srt_stream": "terzetto.srt.api",
+    "serve_rtsp": "terzetto.rtsp.api",
+    "serve_srt": "terzetto.srt.server",
 }
 
 

@@ -78,7 +78,7 @@ async def receive_file(
     """
     _check_mode(stream)
     target = Path(path)
-    if target.is_dir():
+    if await trio.to_thread.run_sync(target.is_dir):
         target /= safe_name(stream.stream_id)
     began = trio.current_time()
     writer: _Writer | None = None
