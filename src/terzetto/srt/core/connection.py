@@ -39,6 +39,9 @@ __all__ = ["Connection", "Signal", "State"]
 _KEEPALIVE: Final = MICROS_PER_SECOND
 _ACKACK_PERIOD: Final = 10_000
 
+# Together a fifth of a second, which outlives most bursts of loss.
+_GOODBYE_PAUSES: Final = (10_000, 30_000, 60_000, 100_000)
+
 # After the last packet's time the peer's reader still has to wake up and read.
 _PLAYOUT_GRACE: Final = 50_000
 
@@ -98,6 +101,8 @@ class Connection:
         self._is_blocked = False
         self._is_awaited = False
         self._room_wanted = 0
+        self._goodbyes = 0
+        self._goodbye_at: Micros | None = None
         self._close_by: Micros | None = None
         self._last_origin: Micros | None = None
         self._has_ended = False
@@ -475,9 +480,21 @@ class Connection:
         self.state = State.CLOSED
         self._unblock()
 
+    def _say_goodbye(self, now: Micros) -> None:
+        """Where the goodbye is the only end that a file has, it is said several times: nobody confirms it."""
+        self._control(ControlType.SHUTDOWN, now=now)
+        said = self._goodbyes
+        self._goodbyes += 1
+        if self.agreement.has_playout or self._goodbyes > len(_GOODBYE_PAUSES):
+            self._enter_closed()
+        else:
+            self._goodbye_at = now + _GOODBYE_PAUSES[said]
+
     def _closing_time(self) -> Micros:
         """When the goodbye may leave: everything arrived and was played, or waiting is no use any more."""
         assert self._close_by is not None
+        if self._goodbye_at is not None:
+            return self._goodbye_at
         if not self.sender.is_drained:
             return self._close_by
         if self.options.linger is not None or self._last_origin is None:
@@ -514,8 +531,7 @@ class Connection:
             self._is_awaited = False
             self._unblock()
         if self._close_by is not None and self.state is State.CLOSING and now >= self._closing_time():
-            self._control(ControlType.SHUTDOWN, now=now)
-            self._enter_closed()
+            self._say_goodbye(now)
         if not self._has_ended and receiver.is_empty and self.state not in (State.CONNECTED, State.CLOSING):
             self._has_ended = True
             self.happenings.append(Signal.ENDED)
