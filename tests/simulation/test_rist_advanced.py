@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import trio
 
+import terzetto as tz
+from terzetto.errors import AuthenticationFailed, InvalidOption, UnsupportedOperation
+from terzetto.net.endpoint import EndpointOptions
+from terzetto.net.network import use_network
+from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
+from terzetto.primitives.datagrams import Address, Run
 from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES
+from terzetto.rist.core.history import History
+from terzetto.rist.core.tunnel import Tunnel
+from terzetto.rist.events import (
+    AdvancedStarted,
+    FlowAttributesEnded,
+    FlowAttributesReceived,
+    OutOfBandReceived,
+    RistPacket,
+)
+from terzetto.rist.wire.advanced_header import AdvancedHeader, looks_like_advanced
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_runs import stream
 from tests.simulation.test_rist_main import LOGIN, Knobs, simulate
@@ -56,3 +76,472 @@ def test_the_invariants_hold_on_random_networks(variant: str) -> None:
         except BaseException as exc:
             exc.add_note(f"{variant}, seed {seed}: {there}, back {back}, buffer {buffer}")
             raise
+
+
+# -- beside each other: the Main profile, and the way from there -------------------------------------------------
+
+
+async def _cross(
+    network: SimulatedNetwork,
+    sender_knobs: Knobs,
+    receiver_knobs: Knobs,
+    *,
+    payloads: list[bytes],
+    interval: float = 0.002,
+) -> tuple[list[RistPacket], list[Any], list[Any], tz.RistSender, tz.RistReceiver]:
+    """A sender and a receiver that are told different things."""
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, LinkConditions(delay=0.02, jitter=0.002, loss=0.05))
+    got: list[RistPacket] = []
+    told: tuple[list[Any], list[Any]] = ([], [])
+    async with trio.open_nursery() as nursery:
+        with use_network(bob):
+            receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", buffer=0.3, **receiver_knobs)
+        with use_network(alice):
+            sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", buffer=0.3, **sender_knobs)
+
+        async def collect() -> None:
+            while True:
+                got.extend(await receiver.receive_packets())
+
+        async def watch(stream: tz.RistSender | tz.RistReceiver, events: list[Any]) -> None:
+            async for event in stream.events():
+                events.append(event)
+
+        nursery.start_soon(collect)
+        nursery.start_soon(watch, sender, told[0])
+        nursery.start_soon(watch, receiver, told[1])
+        await sender.wait_connected()
+        for payload in payloads:
+            await sender.send_packet(payload)
+            await trio.sleep(interval)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    return got, told[0], told[1], sender, receiver
+
+
+PAYLOADS = [number.to_bytes(4, "big") * 100 for number in range(400)]
+
+
+def media_forms(network: SimulatedNetwork) -> list[bool]:
+    """Of each datagram to the receiver that is long enough for media, whether it has the Advanced form."""
+    return [
+        looks_like_advanced(record.datagram)
+        for record in network.trace.packets
+        if record.destination.port == 5000 and len(record.datagram) > 350
+    ]
+
+
+MAIN: Knobs = {"profile": "main"}
+ADVANCED: Knobs = {"profile": "advanced"}
+
+
+@pytest.mark.parametrize("secret", [None, "hush"])
+@pytest.mark.parametrize(
+    ("ends", "forms"),
+    [
+        ((MAIN, ADVANCED), {False}),
+        ((ADVANCED, MAIN), {False}),
+        ((ADVANCED, ADVANCED), {True}),
+    ],
+    ids=["Main to Advanced", "Advanced to Main", "both Advanced"],
+)
+def test_each_end_speaks_what_the_other_understands(
+    ends: tuple[Knobs, Knobs], forms: set[bool], secret: str | None
+) -> None:
+    network = SimulatedNetwork(3)
+
+    async def main() -> list[RistPacket]:
+        sender_knobs, receiver_knobs = ({**knobs, "secret": secret} for knobs in ends)
+        return (await _cross(network, sender_knobs, receiver_knobs, payloads=PAYLOADS))[0]
+
+    got = simulate(main)
+    assert [packet.payload for packet in got] == PAYLOADS
+    assert [packet.sequence for packet in got] == list(range(len(PAYLOADS)))
+    network.settle()
+    assert set(media_forms(network)) == forms
+
+
+@pytest.mark.parametrize("secret", [None, "hush"])
+def test_a_stream_goes_over_from_main_without_losing_a_packet(
+    monkeypatch: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    """The receiver says only after a while that it can: as when it is restarted with another version."""
+    network = SimulatedNetwork(4)
+    # More than 16 bits can name, so that the halves of both countings must be put together rightly.
+    monkeypatch.setattr(History, "__init__", _begin_at(0x1_FF00))
+
+    async def main() -> tuple[list[RistPacket], list[Any]]:
+        begin = trio.current_time()
+        keepalive = Tunnel.keepalive
+
+        def late(self: Tunnel, *, disconnect: bool) -> Any:
+            said = keepalive(self, disconnect=disconnect)
+            if trio.current_time() - begin < 1:
+                return said._replace(capabilities=said.capabilities & ~ADVANCED_CAPABILITIES, has_word=False)
+            return said
+
+        monkeypatch.setattr(Tunnel, "keepalive", late)
+        knobs = {**ADVANCED, "secret": secret}
+        got, sender_told, *_ = await _cross(network, knobs, knobs, payloads=PAYLOADS * 3)
+        return got, sender_told
+
+    got, told = simulate(main)
+    assert [packet.payload for packet in got] == PAYLOADS * 3
+    assert sum(isinstance(event, AdvancedStarted) for event in told) == 1
+    times = [packet.source_time for packet in got]
+    steps = [b - a for a, b in itertools.pairwise(times)]
+    # What the change of clocks costs is the jitter of one packet's path.
+    assert all(-0.005 < step < 0.01 for step in steps), (min(steps), max(steps))
+    network.settle()
+    forms = media_forms(network)
+    assert forms[0] is False
+    assert forms[-1] is True
+
+
+def _begin_at(sequence: int) -> Any:
+    original = History.__init__
+
+    def begin(self: History, **knobs: Any) -> None:
+        original(self, **knobs)
+        self.next_sequence = self._oldest = sequence
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {},
+        {"compression": True},
+        {"secret": "hush", "cipher": "gcm"},
+        {"secret": "hush", "cipher": "chacha20", "compression": True},
+        {"secret": "hush", "gre_substrate": False},
+    ],
+    ids=str,
+)
+def test_long_payloads_travel_in_fragments_that_are_repeated_each_on_its_own(knobs: Knobs) -> None:
+    chance = random.Random(5)
+    payloads = [
+        (number.to_bytes(4, "big") * 1200 if number % 2 else chance.randbytes(9000)) for number in range(60)
+    ]
+    network = SimulatedNetwork(5)
+
+    async def main() -> Any:
+        everything = {**ADVANCED, **knobs}
+        got, _, _, sender, receiver = await _cross(
+            network, everything, everything, payloads=payloads, interval=0.01
+        )
+        return got, sender.statistics(), receiver.statistics()
+
+    got, sent, received = simulate(main)
+    assert [packet.payload for packet in got] == payloads
+    assert received.recovered > 5
+    assert sent.sent > 3 * len(payloads)
+    network.settle()
+    assert max(len(record.datagram) for record in network.trace.packets) <= 1500 - 28
+
+
+def test_holes_that_nothing_mends_cost_whole_units_and_no_more() -> None:
+    payloads = [number.to_bytes(4, "big") * 1000 for number in range(100)]
+    network = SimulatedNetwork(6)
+
+    async def main() -> Any:
+        knobs = {**ADVANCED, "one_way": True}
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02, loss=0.05))
+        got: list[RistPacket] = []
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", buffer=0.2, **knobs)
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", buffer=0.2, **knobs)
+            for payload in payloads:
+                await sender.send_packet(payload)
+                await trio.sleep(0.01)
+            await trio.sleep(1)
+            with trio.move_on_after(1):
+                while True:
+                    got += await receiver.receive_packets()
+            nursery.cancel_scope.cancel()
+        return got, receiver.statistics()
+
+    got, received = simulate(main)
+    delivered = [packet.payload for packet in got]
+    assert 50 < len(delivered) < 100
+    assert delivered == [payload for payload in payloads if payload in set(delivered)]
+    assert received.unrecovered > 0
+    assert received.dropped["fragment of a unit that is not whole"] > 0
+
+
+# -- what travels beside the media -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "knobs", [{}, {"secret": "hush", "cipher": "gcm"}, {"gre_substrate": False}], ids=str
+)
+def test_flow_attributes_are_told_once_and_taken_back(knobs: Knobs) -> None:
+    network = SimulatedNetwork(7)
+    first = '{"sessions": [{"sid": "a", "version": "1:0"}]}'
+    second = '{"sessions": [' + ",".join(f'{{"sid": "{n}", "version": "1:0"}}' for n in range(200)) + "]}"
+
+    async def main() -> list[Any]:
+        told: list[Any] = []
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02, loss=0.02))
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", **ADVANCED, **knobs)
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", **ADVANCED, **knobs)
+
+            async def watch() -> None:
+                async for event in receiver.events():
+                    if isinstance(event, (FlowAttributesReceived, FlowAttributesEnded)):
+                        told.append(event)
+
+            nursery.start_soon(watch)
+            await sender.wait_connected()
+            for text in (first, second, ""):
+                sender.send_flow_attribute(text)
+                await trio.sleep(5)
+            with pytest.raises(InvalidOption, match="must be a JSON object"):
+                sender.send_flow_attribute("[]")
+            nursery.cancel_scope.cancel()
+        return told
+
+    assert simulate(main) == [
+        FlowAttributesReceived(first),
+        FlowAttributesReceived(second),
+        FlowAttributesEnded(first),
+        FlowAttributesEnded(second),
+    ]
+
+
+def test_flow_attributes_need_the_advanced_profile() -> None:
+    network = SimulatedNetwork(7)
+
+    async def main() -> None:
+        with use_network(network.add_host("alice")):
+            async with tz.open_rist_receiver("rist://@:5000", profile="main"):
+                async with trio.open_nursery() as nursery:
+                    sender = await tz.connect_rist_sender(nursery, "rist://127.0.0.1:5000", profile="main")
+                    with pytest.raises(UnsupportedOperation, match="only the Advanced profile"):
+                        sender.send_flow_attribute("{}")
+                    nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("knobs", [{}, {"gre_substrate": False, "secret": "hush", "cipher": "gcm"}], ids=str)
+def test_out_of_band_data_passes_both_ways(knobs: Knobs) -> None:
+    network = SimulatedNetwork(8)
+
+    async def main() -> list[Any]:
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02))
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", **ADVANCED, **knobs)
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", **ADVANCED, **knobs)
+            await sender.wait_connected()
+            await trio.sleep(0.5)
+            assert await sender.send_oob(b"\x45there")
+            assert await sender.send_oob(b"there", 0x1234)
+            assert await receiver.send_oob(b"\x45back")
+            with trio.fail_after(2):
+                told = [
+                    await receiver.receive_oob(),
+                    await receiver.receive_oob(),
+                    await sender.receive_oob(),
+                ]
+            nursery.cancel_scope.cancel()
+        return told
+
+    assert simulate(main) == [
+        OutOfBandReceived(0x0800, b"\x45there"),
+        OutOfBandReceived(0x1234, b"there"),
+        OutOfBandReceived(0x0800, b"\x45back"),
+    ]
+
+
+@pytest.mark.parametrize("knobs", [{}, {"gre_substrate": False, "secret": "hush"}, LOGIN], ids=str)
+def test_a_receiver_may_call_a_sender_that_listens(knobs: Knobs) -> None:
+    network = SimulatedNetwork(9)
+
+    async def main() -> list[bytes]:
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02, loss=0.05))
+        got: list[bytes] = []
+        async with trio.open_nursery() as nursery:
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(
+                    nursery, "rist://@:5000", buffer=0.3, **ADVANCED, **knobs
+                )
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(
+                    nursery, "rist://alice:5000", buffer=0.3, **ADVANCED, **knobs
+                )
+
+            async def collect() -> None:
+                while True:
+                    got.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(collect)
+            await sender.wait_connected()
+            for payload in PAYLOADS[:200]:
+                await sender.send_packet(payload)
+                await trio.sleep(0.002)
+            await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+        return got
+
+    assert simulate(main) == PAYLOADS[:200]
+
+
+def test_a_listener_tells_many_senders_apart() -> None:
+    network = SimulatedNetwork(10)
+
+    async def main() -> dict[int, list[bytes]]:
+        studio = network.add_host("studio")
+        got: dict[int, list[bytes]] = {}
+        async with trio.open_nursery() as nursery:
+            with use_network(studio):
+                listener = await nursery.start(_listen, got)
+            for number in range(3):
+                camera = network.add_host(f"camera{number}")
+                network.connect(camera, studio, LinkConditions(delay=0.01, loss=0.05))
+                nursery.start_soon(_film, camera, number)
+            await trio.sleep(3)
+            del listener
+            nursery.cancel_scope.cancel()
+        return got
+
+    async def _film(camera: SimulatedHost, number: int) -> None:
+        with use_network(camera):
+            async with tz.open_rist_sender(
+                "rist://studio:5000", buffer=0.3, flow_id=2 * number, **ADVANCED
+            ) as sender:
+                for payload in PAYLOADS[:100]:
+                    await sender.send_packet(bytes([number]) + payload)
+                    await trio.sleep(0.002)
+
+    async def _listen(
+        got: dict[int, list[bytes]],
+        *,
+        task_status: trio.TaskStatus[tz.RistListener] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        async def keep(receiver: tz.RistReceiver) -> None:
+            with suppress(trio.EndOfChannel):
+                while True:
+                    for packet in await receiver.receive_packets():
+                        got.setdefault(packet.flow_id, []).append(packet.payload)
+
+        async with tz.open_rist_listener("rist://@:5000", buffer=0.3, **ADVANCED) as listener:
+            task_status.started(listener)
+            async with trio.open_nursery() as nursery:
+                while True:
+                    nursery.start_soon(keep, await listener.accept())
+
+    got = simulate(main)
+    assert got == {
+        2 * number: [bytes([number]) + payload for payload in PAYLOADS[:100]] for number in range(3)
+    }
+
+
+# -- whom it does not believe ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ({"secret": "hush", "cipher": "gcm"}, {"secret": "other", "cipher": "gcm"}, "another secret"),
+        ({"secret": "hush"}, {}, "in the clear"),
+        ({}, {"secret": "hush"}, "no secret"),
+    ],
+)
+@pytest.mark.parametrize("substrate", [True, False])
+def test_the_wrong_key_is_said(ours: Knobs, theirs: Knobs, said: str, substrate: bool) -> None:
+    network = SimulatedNetwork(11)
+
+    async def main() -> None:
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02))
+        common: Knobs = {
+            **ADVANCED,
+            "gre_substrate": substrate,
+            "advanced_start": "at-once",
+            "fast_start": True,
+        }
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(
+                    nursery, "rist://@:5000", connect_timeout=5, **{**common, **ours}
+                )
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", **{**common, **theirs})
+            for _ in range(20):
+                await sender.send_packet(b"\x47" + bytes(187))
+                await trio.sleep(0.05)
+            with pytest.raises(AuthenticationFailed, match=said):
+                await receiver.wait_connected()
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+def test_a_flood_of_strangers_disturbs_nobody() -> None:
+    network = SimulatedNetwork(12)
+    chance = random.Random(12)
+
+    async def main() -> Any:
+        mallory = network.add_host("mallory")
+        got: list[bytes] = []
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02))
+        network.connect(mallory, bob, LinkConditions(delay=0.001))
+        knobs: Knobs = {**ADVANCED, "secret": "hush", "cipher": "gcm", "buffer": 0.3}
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", **knobs)
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", **knobs)
+            await sender.wait_connected()
+            endpoint = await mallory.open_datagram_endpoint(EndpointOptions(local=Address("", 0)))
+
+            async def flood() -> None:
+                while True:
+                    header = AdvancedHeader(
+                        chance.getrandbits(32),
+                        0,
+                        sender.flow_id | chance.getrandbits(1),
+                        kind=chance.choice([4, 5, 8]),
+                        psk=chance.choice([0, 1, 4]),
+                        nonce=chance.randbytes(4),
+                        iv=1,
+                    )
+                    body = header.encode() + chance.randbytes(chance.randrange(40))
+                    await endpoint.send([Run(Address(bob.addresses[0], 5000), [body])])
+                    await trio.sleep(0.001)
+
+            async def collect() -> None:
+                while True:
+                    got.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(flood)
+            nursery.start_soon(collect)
+            for payload in PAYLOADS[:200]:
+                await sender.send_packet(payload)
+                await trio.sleep(0.002)
+            await trio.sleep(1)
+            statistics = receiver.statistics()
+            nursery.cancel_scope.cancel()
+        return got, statistics, mallory
+
+    got, statistics, mallory = simulate(main)
+    assert got == PAYLOADS[:200]
+    assert statistics.peer.strangers_ignored > 1000
+    network.settle()
+    answers = [record for record in network.trace.packets if record.destination.host in mallory.addresses]
+    assert answers == []

@@ -166,7 +166,7 @@ PROTOCOLS: Final[Mapping[str, DemoProtocol]] = {
     "rist": DemoProtocol(
         title="RIST",
         open_ends=_open_rist,
-        profiles={"main": False, "simple": True},
+        profiles={"main": False, "simple": True, "advanced": False},
         default_latency=1.0,
     ),
     "srt": DemoProtocol(

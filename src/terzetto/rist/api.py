@@ -188,6 +188,15 @@ class RistSender(ManyPaths, trio.abc.SendStream):
         self._runtime.check_open()
         self._runtime.controls.change_passphrase(secret)
 
+    def send_flow_attribute(self, json: str) -> None:
+        """Describe the flow to the receiver (Advanced profile): a JSON object, as TR-06-3 5.4.1 has it.
+
+        It is said again twice a second, and ten times in the first, until another is given or ``""``. The receiver
+        gets `terzetto.rist.events.FlowAttributesReceived` once for each text.
+        """
+        self._runtime.check_open()
+        self._runtime.controls.send_flow_attribute(json)
+
     def statistics(self) -> RistSenderStatistics:
         """A snapshot of the counters."""
         return sender_statistics(

@@ -154,6 +154,11 @@ class GroupControls(Generic[LegT]):
         for runtime in self._group.runtimes():
             runtime.controls.change_passphrase(secret)
 
+    def send_flow_attribute(self, text: str) -> None:
+        """Describe the flow on every path."""
+        for runtime in self._group.runtimes():
+            runtime.controls.send_flow_attribute(text)
+
 
 class ManyPaths:
     """What a stream over several paths can do with them; one that was opened with a list of URLs is such a stream."""

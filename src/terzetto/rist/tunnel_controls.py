@@ -11,6 +11,8 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.errors import TerzettoError, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.rist.core.advanced import AdvancedTranslator
+from terzetto.rist.core.advanced_attributes import check_attributes
 from terzetto.rist.core.auto import AutoTranslator
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.profile import Translator
@@ -61,6 +63,19 @@ class TunnelControls:
     def change_passphrase(self, secret: str) -> None:
         """Use another secret."""
         self._tunnel("a secret").change_passphrase(secret.encode(), now=current_micros())
+        self._drain()
+
+    def send_flow_attribute(self, text: str) -> None:
+        """Describe the flow in JSON from now on; with nothing, no more."""
+        translator = self._translator
+        if isinstance(translator, AutoTranslator):
+            translator = translator.tunnel
+        if not isinstance(translator, AdvancedTranslator):
+            raise UnsupportedOperation(
+                "only the Advanced profile has a place for flow attributes",
+                hint="use profile=advanced at both ends",
+            )
+        translator.send_flow_attributes(check_attributes(text), now=current_micros())
         self._drain()
 
     def hear(self, event: object) -> bool:

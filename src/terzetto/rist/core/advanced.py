@@ -84,7 +84,8 @@ class AdvancedTranslator(MainTranslator):
         # Who we are in control messages, until the flow has a number.
         self._ssrc = int.from_bytes(entropy(4), "big") | 1
         self._echo_ssrc = 0
-        self._newest_sent = 0
+        self._newest_sent = -1
+        self._advanced_since: int | None = None
         self._next_keepalive: Micros | None = None
         self._now: Micros = 0
 
@@ -259,7 +260,7 @@ class AdvancedTranslator(MainTranslator):
         packets = []
         for sequence, timestamp, payload, is_retransmission in arrival.packets:
             micros = timeline.micros_of(timestamp, arrival.clock_rate)
-            time = timeline.time(Framing.MAIN, micros, now)
+            time = timeline.time(Framing.MAIN, micros, now, is_late=is_retransmission)
             if not is_retransmission:
                 timeline.heard(Framing.MAIN, time, now)
             packets.append((timeline.of_main(sequence), time, payload, is_retransmission))
@@ -267,7 +268,7 @@ class AdvancedTranslator(MainTranslator):
 
     def _recount_said(self, said: Feedback, now: Micros) -> Feedback:
         if isinstance(said, say.RepeatRequest):
-            near = self._newest_sent
+            near = max(self._newest_sent, 0)
             return said._replace(sequences=[widen(each, near) for each in said.sequences], sequence_bits=32)
         if isinstance(said, say.SourceReport) and self._timeline is not None:
             return said._replace(timestamp=self._timeline.time_of_report(said.timestamp, now))
@@ -369,10 +370,18 @@ class AdvancedTranslator(MainTranslator):
     ) -> None:
         guest = link.guest
         hearing = ControlHearing(self._dropped)
-        link.hear_control(packets, bodies, hearing)
+        is_trusted = link.trusts(packets)
+        link.hear_control(packets, bodies, hearing, is_trusted=is_trusted)
         if hearing.logins:
             self._take_logins(link, hearing.logins, now)
-        if not self._may_be_heard(guest, run, sense=hearing.sense, packets=len(bodies), now=now):
+        if not is_trusted and not guest.is_settled:
+            # In the clear nobody makes an acquaintance, where there is a secret.
+            link.opener.refuse_clear_text(len(bodies) - len(hearing.logins))
+            self._collect(guest)
+            self._answer_refused(guest, now)
+            return
+        sense = hearing.sense if is_trusted else 0
+        if not self._may_be_heard(guest, run, sense=sense, packets=len(bodies), now=now):
             return
         for keepalive in hearing.keepalives:
             self._hear_capabilities(link, keepalive, as_librist=keepalive.has_word)
@@ -429,9 +438,14 @@ class AdvancedTranslator(MainTranslator):
         link = self._link
         assert link is not None
         self._ssrc = flow_id | 1
-        if not is_retransmission:
-            self._newest_sent = first_sequence + len(payloads) - 1
-        if link.is_active:
+        if not link.is_active:
+            self._advanced_since = None
+        elif self._advanced_since is None:
+            begins_in_main = self._advanced.substrate and not self._advanced.at_once
+            self._advanced_since = self._newest_sent + 1 if begins_in_main else 0
+        self._newest_sent = max(self._newest_sent, first_sequence + len(payloads) - 1)
+        # What went out in the Main profile is repeated in it: the receiver may know no other clock yet.
+        if self._advanced_since is not None and first_sequence >= self._advanced_since:
             return link.media(
                 payloads,
                 first_sequence=first_sequence,
@@ -471,6 +485,8 @@ class AdvancedTranslator(MainTranslator):
     def _as_control(self, link: AdvancedLink, thing: Feedback) -> list[tuple[int, bytes]] | None:
         """Index and body of the messages that say it; None where it belongs into the tunnel."""
         quirks = link.quirks
+        if self._advanced.substrate and not link.reads_control:
+            return None
         if isinstance(thing, say.RepeatRequest):
             timeline = self._timeline
             if timeline is None or timeline.framing not in _ADVANCED_FRAMINGS:

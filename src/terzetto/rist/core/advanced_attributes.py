@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
+from terzetto.errors import InvalidOption
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 
-__all__ = ["LONGEST_TEXT", "AttributeSender", "AttributeTable"]
+__all__ = ["LONGEST_TEXT", "AttributeSender", "AttributeTable", "check_attributes"]
 
 LONGEST_TEXT: Final = 32_768
 """Characters of a description; beyond it a peer's is passed over."""
@@ -18,6 +20,19 @@ _HURRIED_FOR: Final[Micros] = MICROS_PER_SECOND
 
 _VALID_FOR: Final[Micros] = 2 * MICROS_PER_SECOND
 _MOST_TEXTS: Final = 64
+
+
+def check_attributes(text: str) -> str:
+    """The text, if a peer can be told it: a JSON object of bounded length, or nothing; else InvalidOption."""
+    if len(text) > LONGEST_TEXT:
+        raise InvalidOption(f"flow attributes have {len(text)} characters, must have at most {LONGEST_TEXT}")
+    try:
+        is_object = not text or isinstance(json.loads(text), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise InvalidOption("flow attributes must be a JSON object", hint='such as {"sessions": []}')
+    return text
 
 
 class AttributeSender:

@@ -51,6 +51,7 @@ class AdvancedLink:
         self.heard_tunnel = False
         """Whether the peer speaks the Main profile beside it."""
         self.logs_in_by_control = False
+        self._enciphers_control = False
         self._speaks_as_librist = False
         key_size = settings.tunnel.key_size
         rotation = settings.tunnel.rotation
@@ -85,6 +86,16 @@ class AdvancedLink:
         self._speaks_as_librist |= as_librist
         was_active, self.is_active = self.is_active, True
         return not was_active
+
+    @property
+    def reads_control(self) -> bool:
+        """Whether the peer can be expected to read our control messages.
+
+        With a secret ours are enciphered, which libRIST cannot read; who can also does it.
+        """
+        return (
+            self.guest.tunnel.cipher is None or self._enciphers_control or Quirk.CLEAR_CONTROL in self.quirks
+        )
 
     def may(self, capability: Capability) -> bool:
         """Whether the peer has that; where nobody waits for its word, it is trusted to."""
@@ -182,12 +193,17 @@ class AdvancedLink:
 
     # -- in ------------------------------------------------------------------------------------------------------
 
-    def hear_control(self, run: AdvancedRun, bodies: Sequence[Buffer], hearing: ControlHearing) -> None:
+    def trusts(self, run: AdvancedRun) -> bool:
+        """Whether control packets can be believed to be the peer's."""
+        if run.header.psk or not self.guest.tunnel.decipher.is_keyed:
+            return True
+        return self.guest.is_settled and Quirk.CLEAR_CONTROL in self.quirks
+
+    def hear_control(
+        self, run: AdvancedRun, bodies: Sequence[Buffer], hearing: ControlHearing, *, is_trusted: bool
+    ) -> None:
         """Take in a run of control packets."""
-        tunnel = self.guest.tunnel
-        is_trusted = (
-            bool(run.header.psk) or not tunnel.decipher.is_keyed or Quirk.CLEAR_CONTROL in self.quirks
-        )
+        self._enciphers_control |= bool(run.header.psk)
         word = run.word
         compressed = run.header.compression == Compression.LZ4
         for sequence, body in zip(run.sequences, bodies, strict=True):

@@ -23,12 +23,12 @@ from terzetto.rist.wire.advanced_header import (
     Flag,
     PayloadType,
 )
+from terzetto.rist.wire.virtual_ports import PORTS_SIZE
 
 __all__ = ["media_from_run", "media_packets"]
 
 _MASK: Final = 0xFFFF_FFFF
 _WHOLE: Final = Flag.FIRST | Flag.LAST
-_PORTS: Final = 4
 _MPEG_TS: Final = MPEG_TS.to_bytes(4, "big")
 _LPC: Final = 0x0030
 _LZ4: Final = Compression.LZ4 << 4
@@ -69,12 +69,12 @@ def _times(
             moments = [timeline.arrival_of(sequence, now) for sequence in run.sequences]
         else:
             moments = timeline.arrivals(run.sequences, now)
-        times = [timeline.time(Framing.ARRIVAL, moment, now) for moment in moments]
+        times = [timeline.time(Framing.ARRIVAL, moment, now, is_late=is_retransmission) for moment in moments]
         if not is_retransmission:
             timeline.heard(Framing.ARRIVAL, times[-1], now)
         return times
     first = run.timestamps[0]
-    ahead = (timeline.time(Framing.ADVANCED, first, now) - first) & _MASK
+    ahead = (timeline.time(Framing.ADVANCED, first, now, is_late=is_retransmission) - first) & _MASK
     times = run.timestamps if not ahead else [(each + ahead) & _MASK for each in run.timestamps]
     if not is_retransmission:
         timeline.heard(Framing.ADVANCED, times[-1], now)
@@ -126,7 +126,7 @@ def _kept(payload: Buffer, word: int, *, is_compressed: bool) -> bytes:
         if kind == PayloadType.DIRECT:
             return bytes(payload)
         if kind == PayloadType.REDUCED_UDP:
-            return bytes(payload[_PORTS:])
+            return bytes(payload[PORTS_SIZE:])
     return Piece(payload, fragment=Flag(word) & _WHOLE, is_compressed=is_compressed, kind=kind)
 
 

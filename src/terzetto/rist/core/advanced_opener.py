@@ -27,7 +27,7 @@ from terzetto.rist.core.psk_receiver import (
     PskReceiver,
 )
 from terzetto.rist.core.replay_window import WINDOW, ReplayWindow
-from terzetto.rist.wire.advanced_header import AdvancedRun, PayloadType, PskMode
+from terzetto.rist.wire.advanced_header import AdvancedRun, Flag, PayloadType, PskMode
 
 __all__ = ["AdvancedOpener"]
 
@@ -101,9 +101,13 @@ class AdvancedOpener:
     def _open_clear(self, run: AdvancedRun) -> list[Buffer]:
         if not self._tunnel.is_keyed or run.header.kind == PayloadType.CONTROL:
             return run.bodies()  # what control messages may say in the clear is for their reader to decide
-        self._drop("clear text on a session with a secret", len(run.datagrams))
-        self._tell(ClearTextRefused())
+        self.refuse_clear_text(len(run.datagrams))
         return []
+
+    def refuse_clear_text(self, packets: int) -> None:
+        """So many packets in the clear were not taken, although we have a secret."""
+        self._drop("clear text on a session with a secret", packets)
+        self._tell(ClearTextRefused())
 
     def _is_sound(self, run: AdvancedRun) -> bool:
         mode = run.header.psk
@@ -116,8 +120,7 @@ class AdvancedOpener:
         elif run.header.nonce == _NO_NONCE:
             self._drop("nonce is zero", count)
         elif mode == PskMode.HMAC and self._mode != PskMode.HMAC:
-            self._drop("clear text on a session with a secret", count)
-            self._tell(ClearTextRefused())
+            self.refuse_clear_text(count)
         elif self._mode in SEALED and mode not in SEALED:
             self._drop("enciphered without a seal", count)
         else:
@@ -155,9 +158,12 @@ class AdvancedOpener:
             ):
                 keep = []
             else:
+                # libRIST's IV is the sequence, also of a repeat; what is not new the recovery buffer knows.
+                is_repeat = run.word & Flag.RETRANSMISSION
                 keep = [
-                    self._is_new(run, plain, iv, proved.window, is_sealed=is_sealed)
-                    for plain, iv in zip(opened, run.ivs, strict=True)
+                    (is_repeat and iv == sequence and plain is not None)
+                    or self._is_new(run, plain, iv, proved.window, is_sealed=is_sealed)
+                    for plain, iv, sequence in zip(opened, run.ivs, run.sequences, strict=True)
                 ]
         if not keep or all(keep):
             return run, [plain for plain in opened if plain is not None]

@@ -17,6 +17,7 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.events import OutOfBandReceived, RistPacket
 from terzetto.rist.wire.advanced_header import Flag, PayloadType
+from terzetto.rist.wire.virtual_ports import PORTS_SIZE
 
 __all__ = [
     "ETHER_TYPES",
@@ -158,6 +159,8 @@ class UnitAssembler:
                 return
         if unit.kind == PayloadType.DIRECT:
             self._emit(whole, first, payload)
+        elif unit.kind == PayloadType.REDUCED_UDP:
+            self._emit(whole, first, payload[PORTS_SIZE:])
         elif unit.kind in ETHER_TYPES:
             self.out_of_band.append(OutOfBandReceived(ETHER_TYPES[PayloadType(unit.kind)], payload))
         elif unit.kind == PayloadType.GRE:

@@ -24,6 +24,10 @@ _SPAN16: Final = 0x1_0000
 # Moments of arrival that are remembered for repeats: a second and more of batches.
 _MARKS: Final = 4096
 
+# Batches after which a new clock is known to be set right, and how long a path stays as fast as it was.
+_SETTLING: Final = 500
+_WINDOW: Final[Micros] = 10 * MICROS_PER_SECOND
+
 # An original from so far behind is no straggler: its source began to count from elsewhere.
 _COUNTS_ANEW: Final = 65_536
 
@@ -35,6 +39,11 @@ class Framing(Enum):
     ADVANCED = "advanced"
     ARRIVAL = "advanced, by arrival"
     """Advanced packets whose timestamps tell nothing."""
+
+
+def _signed(circular: int) -> int:
+    """A circular difference, to either side."""
+    return ((circular + _HALF) & _MASK) - _HALF
 
 
 def widen(low: int, near: int) -> int:
@@ -53,7 +62,11 @@ class ReceiveTimeline:
         self._upper_known = False
         self._offsets: dict[Framing, int] = {}
         self._last_time = 0
-        self._last_at: Micros = 0
+        self._fastest_now: Micros | None = None
+        self._fastest_before: Micros | None = None
+        self._window_since: Micros = 0
+        self._settling: Framing | None = None
+        self._settled_after = 0
         self._ticks: int | None = None
         self._main_rate = 0
         self._mark_sequences: list[int] = []
@@ -91,20 +104,44 @@ class ReceiveTimeline:
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def time(self, framing: Framing, value: int, now: Micros) -> int:
+    def time(self, framing: Framing, value: int, now: Micros, *, is_late: bool = False) -> int:
         """A moment of that framing's clock in ours; both circular microseconds."""
         offset = self._offsets.get(framing)
         if offset is None:
-            # The first word of another clock: it is taken to go on from where the one before would be now.
-            offset = 0 if self.framing is None else self._last_time + (now - self._last_at) - value
+            if is_late:
+                return self._last_time  # a repeat's arrival tells nothing of when it was sent
+            offset = 0
+            if self.framing is not None:
+                # The first word of another clock: taken to have come as fast as the fastest of the one before.
+                offset = (now - self._fastest() - value) & _MASK
+                self._settling, self._settled_after = framing, _SETTLING
             self._offsets[framing] = offset
         return (value + offset) & _MASK
 
     def heard(self, framing: Framing, time: int, now: Micros) -> None:
         """The newest original has that time of ours."""
+        transit = _signed(now - time)
+        if framing is self._settling:
+            # Nothing is faster than the fastest: what seems so shows that the clock was set too late.
+            too_late = self._fastest() - transit
+            if too_late > 0:
+                self._offsets[framing] = (self._offsets[framing] - too_late) & _MASK
+                transit += too_late
+            self._settled_after -= 1
+            if not self._settled_after:
+                self._settling = None
         self.framing = framing
         self._last_time = time
-        self._last_at = now
+        if now - self._window_since > _WINDOW:
+            self._window_since = now
+            self._fastest_before, self._fastest_now = self._fastest_now, transit
+        elif self._fastest_now is None or transit < self._fastest_now:
+            self._fastest_now = transit
+
+    def _fastest(self) -> Micros:
+        """The shortest way, as far as anybody can tell: our clock less the flow's, over the last seconds."""
+        known = [each for each in (self._fastest_now, self._fastest_before) if each is not None]
+        return min(known, default=0)
 
     def micros_of(self, timestamp: int, rate: int) -> int:
         """A timestamp of *rate* ticks a second as microseconds that run on when it wraps; for the Main profile."""
@@ -128,7 +165,7 @@ class ReceiveTimeline:
         if self._main_rate:
             micros = self._endless_ticks(timestamp) * MICROS_PER_SECOND // self._main_rate
             candidates.append(micros + self._offsets.get(Framing.MAIN, 0) & _MASK)
-        expected = self._last_time + now - self._last_at
+        expected = now - self._fastest()
         return min(
             candidates or [timestamp],
             key=lambda time: min((time - expected) & _MASK, (expected - time) & _MASK),

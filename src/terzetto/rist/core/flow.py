@@ -50,7 +50,7 @@ class ReceiveFlow:
         self.counters = FlowCounters()
         self._settings = settings
         self._clock = SourceClock(clock_rate)
-        self._playout = Playout()
+        self._playout = Playout(widest=settings.recovery_limit)
         self._missing = MissingList()
         self._sizer = BufferSizer(
             settings.buffer_min,

@@ -21,10 +21,10 @@ Sent: TypeAlias = tuple[Micros, int, Buffer]
 class History:
     """The originals of the last *window*, by their endless sequence."""
 
-    def __init__(self, *, window: Micros, sequence_bits: int) -> None:
+    def __init__(self, *, window: Micros, sequence_bits: int, widest: int = _CAPACITY[32]) -> None:
         self._window = window
         self._mask = (1 << sequence_bits) - 1
-        self._capacity = _CAPACITY[sequence_bits]
+        self._capacity = widest if sequence_bits == 32 else _CAPACITY[sequence_bits]
         self._packets: dict[int, Sent] = {}
         self._oldest = 0
         self.next_sequence = 0

@@ -75,7 +75,11 @@ class Outflow:
         self.legs: list[SendingLeg] = []
         self._next_index = 0
         self.counters = SenderCounters()
-        self.history = History(window=settings.buffer_max + 2 * settings.rtt_max, sequence_bits=sequence_bits)
+        self.history = History(
+            window=settings.buffer_max + 2 * settings.rtt_max,
+            sequence_bits=sequence_bits,
+            widest=settings.recovery_limit,
+        )
         self._settings = settings
         self._clock_rate = clock_rate
         self._wall_clock_offset = wall_clock_offset

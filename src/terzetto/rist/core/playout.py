@@ -46,7 +46,8 @@ _new_packet: Final = tuple.__new__
 class Playout:
     """Holds packets of one flow until they are due and gives them out in order, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, widest: int = _CAPACITY[32]) -> None:
+        self._widest = widest
         self._capacity = _CAPACITY[16]
         self._slots: dict[int, Slot] = {}
         self._cursor: int | None = None
@@ -75,8 +76,8 @@ class Playout:
         return sequence in self._slots
 
     def widen(self, sequence_bits: int) -> None:
-        """Hold as many packets as sequences of so many bits allow."""
-        self._capacity = _CAPACITY[sequence_bits]
+        """Hold as many packets as sequences of so many bits allow; with 32 as many as we were told to."""
+        self._capacity = self._widest if sequence_bits == 32 else _CAPACITY[sequence_bits]
 
     def waiting(self, sequence: int) -> Slot | None:
         """The packet of that sequence, where it waits."""

@@ -44,6 +44,8 @@ class Settings:
     report_interval: Micros
     rebind_silence: Micros
     missing_limit: int
+    recovery_limit: int
+    """Packets that are kept for recovery at either end, where sequences have 32 bits."""
     fec: RistFec | None
     adaptation: RistAdaptation | None
     payload_type: int
@@ -56,6 +58,8 @@ class Settings:
     def of(cls, options: RistOptions) -> Settings:
         """Work them out."""
         report_interval = micros(options.keepalive_interval)
+        # libRIST's ring for 32 bits; for 16 there can be no more than they name.
+        depth = 3 if options.recovery_depth is None else options.recovery_depth
         return cls(
             buffer_min=micros(options.buffer_min),
             buffer_max=micros(options.buffer_max),
@@ -78,6 +82,7 @@ class Settings:
             rebind_silence=_REBIND_REPORTS * report_interval,
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
             ahead=micros(options.effective_tick / 2),
+            recovery_limit=65_536 << depth,
             fec=options.fec,
             adaptation=options.adaptation,
             payload_type=options.rtp_ptype,

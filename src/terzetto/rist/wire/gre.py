@@ -27,6 +27,7 @@ from typing import Final, NamedTuple, Self
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.wire.advanced_header import looks_like_advanced
 
 __all__ = [
     "EAPOL",
@@ -177,7 +178,8 @@ def decode_run(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[GreRu
         try:
             header = GreHeader.decode(datagram)
         except MalformedPacket as malformed:
-            dropped[malformed.reason] += 1
+            # The first minute's mistake has a name.
+            dropped["RIST Advanced profile" if looks_like_advanced(datagram) else malformed.reason] += 1
             continue
         sequences = [] if header.sequence is None else [header.sequence]
         payloads = [datagram[header.size :]]
