@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -140,6 +140,23 @@ class SrtSource(Source):
             else:
                 return Batch([packet.payload for packet in packets], packets[0].source_time)
 
+    async def deliver_to(self, consume: Callable[[Batch], None]) -> None:
+        """Call *consume* in the very task that read the packets, where a single connection allows it."""
+
+        def take(payloads: list[Buffer], source_time: float) -> None:
+            consume(Batch(payloads, source_time))
+
+        while True:
+            stream = await self._end.connected()
+            if isinstance(stream, SrtGroup):
+                consume(await self.receive())
+                continue
+            try:
+                await stream.deliver_to(take)
+            except (trio.ClosedResourceError, PeerError):
+                pass  # gone as well, and said by its events
+            self._end.gone(stream)
+
     def statistics(self) -> Mapping[str, Json]:
         """The stream's counters."""
         return self._end.statistics()
@@ -198,7 +215,7 @@ class SrtSink(Sink):
 def _fitting(batch: Batch, stream: SrtStream | SrtGroup) -> Sequence[Buffer]:
     """The payloads, those that are too long for the peer's packets cut."""
     size = stream.payload_size
-    if all(len(payload) <= size for payload in batch.payloads):
+    if max(map(len, batch.payloads), default=0) <= size:
         return batch.payloads
     return [
         payload[start : start + size] for payload in batch.payloads for start in range(0, len(payload), size)

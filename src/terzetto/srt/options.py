@@ -29,6 +29,10 @@ _IP_UDP_HEADERS: Final = 28
 _LONGEST_DELAY: Final = 65.535
 _MAX_31: Final = 0x7FFF_FFFF
 
+_LONGEST_TICK: Final = 0.010
+# Where nothing waits for its time, a tick is all the delay there is, and part of every round trip.
+_UNTIMED_TICK: Final = 0.002
+
 T = TypeVar("T")
 
 
@@ -225,10 +229,11 @@ class SrtOptions:
         default=10_000, validator=_between(1, 1 << 20), metadata={"binding": _BIND}
     )
     """Connections that a listener carries at a time; more are refused."""
-    read_tick: float = attrs.field(
-        default=_preset(0.004, 0.002), validator=_between(0, 0.1, "seconds"), metadata={"binding": _BIND}
-    )
-    """While data flows the socket is read this often rather than packet by packet; 0 reads at once."""
+    read_tick: float | None = attrs.field(default=None, metadata={"binding": _BIND})
+    """While data flows the socket is read this often rather than packet by packet; 0 reads at once.
+
+    None takes a sixteenth of the latency, at most ten milliseconds: a longer tick costs less, and comes back as delay.
+    """
 
     congestion: str = _option(_preset("live", "file"), "congestion", _PRE, _one_of("live", "file"))
     """What paces us, as both sides call it; ``controller`` says what really does."""
@@ -255,6 +260,8 @@ class SrtOptions:
         if self.packet_filter:
             self._check_filter()
         self._check_mode()
+        if self.read_tick is not None:
+            _between(0, 0.1, "seconds")(self, attrs.fields(SrtOptions).read_tick, self.read_tick)
         if self.linger is not None:
             _between(0, 3600, "seconds")(self, attrs.fields(SrtOptions).linger, self.linger)
         for name in ("ttl", "tos"):
@@ -289,6 +296,15 @@ class SrtOptions:
                 request.settings()
         except FilterConflict as exc:
             raise InvalidOption(str(exc), hint="write packet_filter='fec,cols:10,rows:5'") from None
+
+    @property
+    def effective_tick(self) -> float:
+        """The tick in force: ``read_tick``, or what None chooses."""
+        if self.read_tick is not None:
+            return self.read_tick
+        if not self.tsbpd:
+            return _UNTIMED_TICK
+        return min(_LONGEST_TICK, max(self.receive_latency, self.peer_latency) / 16)
 
     @property
     def refresh_after(self) -> int:
@@ -363,7 +379,7 @@ class SrtKnobs(TypedDict, total=False):
     udp_receive_buffer: int
     backlog: int
     max_connections: int
-    read_tick: float
+    read_tick: float | None
     congestion: str
     controller: ControllerFactory | None
     transmission_type: str

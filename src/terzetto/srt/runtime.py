@@ -54,7 +54,7 @@ class Runtime:
         self._stopped = trio.Event()
         self.session: Session[Notice] = Session(
             self.core,
-            [SessionPath(endpoint, options.read_tick)],
+            [SessionPath(endpoint, options.effective_tick)],
             deliver=self._deliver,
             complain=self._complain,
         )
