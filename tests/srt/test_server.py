@@ -113,6 +113,8 @@ async def test_fifty_subscribers_and_one_that_is_stalled(autojump_clock: trio.te
 class Stuck:
     """A stream that takes nothing, and says so, until it is let go."""
 
+    payload_size = 1316
+
     def __init__(self) -> None:
         self.taken: list[bytes] = []
         self.go = trio.Event()

@@ -13,11 +13,13 @@ import trio
 from cyclopts import Parameter
 
 from terzetto.cli.display import Display, JsonDisplay, LineDisplay, Rates
+from terzetto.cli.transfer import run_transfer
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidOption
 from terzetto.gateway.contract import InputSettings
 from terzetto.gateway.registry import plan_sink, plan_source
 from terzetto.gateway.route import Notice, Route
+from terzetto.gateway.transfer import plan_transfer
 from terzetto.primitives.impairment.parse import parse_rate
 
 __all__ = ["Relay", "relay"]
@@ -80,6 +82,9 @@ def relay(
     Options of an end follow its URL: rist://192.0.2.7:5000?buffer=500, udp://@239.0.0.1:5000?miface=eth0. Who calls
     and who listens is independent of where the media goes.
 
+    srt://HOST:PORT    SRT; srt://:PORT listens, as an output for any number of callers. With transtype=file and a
+    file: at the other end whole files go over, bit for bit, and their digest is shown.
+
     Outputs do not disturb each other: each has a queue of its own, which drops its oldest packets when it is full.
     Exit status: 0 done, 1 the peer or the machine did not allow it, 2 the command line has to change.
     """
@@ -88,6 +93,9 @@ def relay(
         # "-" is an end, and what else begins with it an option that does not exist.
         if url.startswith("-") and url != "-":
             raise InvalidOption(f"there is no option {url}", hint="see: terzetto relay --help")
+    transfer = plan_transfer(input_url, urls[1:])
+    if transfer is not None:
+        return trio.run(run_transfer, transfer, json)
     settings = InputSettings(bitrate=_bitrate(bitrate), pace=pace)
     source = plan_source(input_url, settings)
     sinks = [plan_sink(url) for url in urls[1:]]

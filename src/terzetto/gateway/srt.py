@@ -11,13 +11,14 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.errors import InvalidUrl, PeerError, TerzettoError
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
+from terzetto.gateway.srt_audience import AudienceSink
 from terzetto.net.network import current_network
-from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.reconnection import ReconnectGivenUp, Reconnection, ReconnectScheduled, RetrySchedule
 from terzetto.primitives.time import seconds
 from terzetto.srt import events
 from terzetto.srt.api import connect_srt_listener, connect_srt_stream
 from terzetto.srt.events import SrtEvent
+from terzetto.srt.fan_out import fitting
 from terzetto.srt.group import SrtGroup
 from terzetto.srt.group_api import connect_srt_group, connect_srt_group_listener
 from terzetto.srt.group_dialling import check_member_options
@@ -37,7 +38,8 @@ _BETWEEN_COMPLAINTS: Final = 60.0
 class _End:
     """The one peer of a route's end, and the next one when it has gone.
 
-    A caller calls again; a listener takes the next caller, one at a time, as srt-live-transmit does.
+    A caller calls again; a listening input takes the next caller, one at a time, as srt-live-transmit does. A
+    listening output is an `AudienceSink` instead, unless it is a group's.
     """
 
     def __init__(self, urls: Sequence[EndpointUrl], nursery: trio.Nursery, report: Report) -> None:
@@ -180,7 +182,7 @@ class SrtSink(Sink):
         if stream is None:
             return batch
         try:
-            stream.send_packets_nowait(_fitting(batch, stream))
+            stream.send_packets_nowait(fitting(batch.payloads, stream.payload_size))
         except trio.WouldBlock:
             return batch
         except (PeerError, trio.ClosedResourceError):
@@ -193,7 +195,7 @@ class SrtSink(Sink):
         while True:
             stream = await self._end.connected()
             try:
-                await stream.send_packets(_fitting(batch, stream))
+                await stream.send_packets(fitting(batch.payloads, stream.payload_size))
             except (PeerError, trio.ClosedResourceError):
                 self._end.gone(stream)
             else:
@@ -210,16 +212,6 @@ class SrtSink(Sink):
     async def aclose(self) -> None:
         """Stay until what was sent has arrived, then say goodbye."""
         await self._end.aclose()
-
-
-def _fitting(batch: Batch, stream: SrtStream | SrtGroup) -> Sequence[Buffer]:
-    """The payloads, those that are too long for the peer's packets cut."""
-    size = stream.payload_size
-    if max(map(len, batch.payloads), default=0) <= size:
-        return batch.payloads
-    return [
-        payload[start : start + size] for payload in batch.payloads for start in range(0, len(payload), size)
-    ]
 
 
 @attrs.frozen
@@ -270,9 +262,11 @@ def plan_bonded_source(urls: Sequence[EndpointUrl], settings: InputSettings) -> 
 
 def plan_bonded_sink(urls: Sequence[EndpointUrl]) -> SinkPlan:
     """Send one stream over all *urls*."""
-    _understand(urls)
+    wanted = _understand(urls)
 
     async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
+        if wanted.listens and not wanted.is_group:
+            return await AudienceSink.open(urls[0].to_string(reveal=True), nursery, report)
         await trio.lowlevel.checkpoint()
         return SrtSink(_End(urls, nursery, report))
 

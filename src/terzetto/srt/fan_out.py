@@ -18,10 +18,17 @@ from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.srt.statistics import SrtStatistics
 from terzetto.srt.stream import SrtStream
 
-__all__ = ["FanOut", "SlowReader", "Subscriber", "SubscriberReport"]
+__all__ = ["FanOut", "SlowReader", "Subscriber", "SubscriberReport", "fitting"]
 
 DEFAULT_QUEUE: Final = 2048
 """Packets: about a second at 20 Mbit/s."""
+
+
+def fitting(payloads: Sequence[Buffer], size: int) -> Sequence[Buffer]:
+    """*payloads*, those that are longer than *size* cut."""
+    if max(map(len, payloads), default=0) <= size:
+        return payloads
+    return [payload[start : start + size] for payload in payloads for start in range(0, len(payload), size)]
 
 
 class SlowReader(Enum):
@@ -68,6 +75,7 @@ class Subscriber:
         """Take *payloads*; never waits, never raises."""
         if self._has_ended:
             return
+        payloads = fitting(payloads, self.stream.payload_size)
         if not self._queue and not self._is_busy:
             try:
                 self.stream.send_packets_nowait(payloads)

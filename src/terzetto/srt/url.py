@@ -103,6 +103,8 @@ class SrtTarget:
     weight: int = 0
     """Of a member of a group: in a backup group the one with the largest sends."""
     group_mode: str | None = None
+    callers: str = ""
+    """The path of a book of callers, for who serves many of them."""
 
     def __str__(self) -> str:
         return str(self.url)
@@ -125,6 +127,7 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
     if not 0 <= weight <= _LARGEST_WEIGHT:
         raise InvalidUrl(f"weight is {weight}; it must be between 0 and {_LARGEST_WEIGHT}")
     group_mode = reader.choice("groupmode", {mode: mode for mode in GROUP_MODES})
+    callers = reader.text("callers") or ""
     reader.finish()
     if mode in ("caller", "rendezvous") and not url.host:
         hint = "name a host, or use mode=listener" if mode == "caller" else "name the peer's host"
@@ -145,6 +148,7 @@ def target_from_url(text: str, base: SrtOptions | None, knobs: SrtKnobs | Mappin
         options=options,
         weight=weight,
         group_mode=group_mode,
+        callers=callers,
     )
 
 
