@@ -13,6 +13,7 @@ from terzetto.errors import InvalidUrl, PeerError, TerzettoError
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.gateway.srt_audience import AudienceSink
 from terzetto.net.network import current_network
+from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.reconnection import ReconnectGivenUp, Reconnection, ReconnectScheduled, RetrySchedule
 from terzetto.primitives.time import seconds
 from terzetto.srt import events
