@@ -4,6 +4,8 @@
 ``rist-url-parameters``     the same by their names in URLs
 ``fields MODULE CLASS``     the fields of a value, with their docstrings
 ``rist-events``             what may happen to a session
+``srt-options``             options of SRT with their names in URLs, and until when they can be set
+``srt-events``              what may happen to an SRT connection or listener
 ``error-tree``              the exceptions, by whose fault it is
 ``command-help``            what ``--help`` prints, for every command
 """
@@ -85,15 +87,39 @@ class Events(_Table):
 
         values = [getattr(events, name) for name in events.__all__]
         told = [value for value in values if attrs.has(value) and value is not events.PacketsReady]
+        return self.table(("event", "fields", "when"), _events(told))
+
+
+class SrtOptionsTable(_Table):
+    """``srt-options``."""
+
+    def run(self) -> list[nodes.Node]:
+        from terzetto.srt import options
+
+        docs = _field_docs("terzetto.srt.options", "SrtOptions")
+        defaults = options.SrtOptions()
         rows = (
             (
-                f"`{value.__name__}`",
-                ", ".join(f"`{field.name}`" for field in attrs.fields(value)),
-                _paragraph(value.__doc__),
+                f"`{field.name}`",
+                f"`{field.metadata['libsrt']}`" if "libsrt" in field.metadata else "",
+                f"`{_plain(getattr(defaults, field.name))}`",
+                field.metadata["binding"].value,
+                docs.get(field.name, ""),
             )
-            for value in told
+            for field in attrs.fields(options.SrtOptions)
+            if "binding" in field.metadata
         )
-        return self.table(("event", "fields", "when"), rows)
+        return self.table(("option", "in libsrt", "default", "can be set", "what it does"), rows)
+
+
+class SrtEvents(_Table):
+    """``srt-events``."""
+
+    def run(self) -> list[nodes.Node]:
+        from terzetto.srt import events
+
+        values = [getattr(events, name) for name in events.__all__]
+        return self.table(("event", "fields", "when"), _events(value for value in values if attrs.has(value)))
 
 
 class ErrorTree(_Table):
@@ -117,6 +143,12 @@ class CommandHelp(SphinxDirective):
                 nodes.literal_block(text, text, language="text"),
             ]
         return found
+
+
+def _events(values: Iterable[type[attrs.AttrsInstance]]) -> Iterator[tuple[str, str, str]]:
+    for value in values:
+        fields = ", ".join(f"`{field.name}`" for field in attrs.fields(value))
+        yield f"`{value.__name__}`", fields, _paragraph(value.__doc__)
 
 
 def _help_of(*command: str) -> str:
@@ -181,6 +213,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("options", Options)
     app.add_directive("rist-url-parameters", UrlParameters)
     app.add_directive("rist-events", Events)
+    app.add_directive("srt-options", SrtOptionsTable)
+    app.add_directive("srt-events", SrtEvents)
     app.add_directive("fields", Fields)
     app.add_directive("error-tree", ErrorTree)
     app.add_directive("command-help", CommandHelp)

@@ -36,6 +36,21 @@ def test_libsrts_names_and_units() -> None:
     assert named["mbpsBandwidth"] == 12.0
 
 
+def test_an_interval_and_the_whole_stand_beside_one_another_as_in_libsrt() -> None:
+    earlier = SrtStatistics(elapsed=10, sent=100, received=50, lost=4, recovered=4, bytes_sent=1000)
+    later = SrtStatistics(
+        elapsed=12, sent=160, received=80, lost=6, recovered=5, unrecovered=1, bytes_sent=9000
+    )
+    named = later.to_libsrt(since=earlier)
+    assert (named["pktSent"], named["pktSentTotal"]) == (60, 160)
+    assert (named["pktRcvLoss"], named["pktRcvLossTotal"]) == (2, 6)
+    assert (named["pktRcvDrop"], named["pktRcvDropTotal"]) == (1, 1)
+    assert named["mbpsSendRate"] == 8000 * 8 / 1e6 / 2
+    assert named["msTimeStamp"] == 12_000
+    whole = later.to_libsrt()
+    assert whole["pktSent"] == whole["pktSentTotal"] == 160
+
+
 def test_reports_have_srt_live_transmits_shape() -> None:
     statistics = SrtStatistics(elapsed=1.5, sent=7, received=9)
     report = statistics.to_json(socket_id=42, timepoint="2026-01-01T00:00:00.000000+0000")

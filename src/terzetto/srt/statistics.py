@@ -126,8 +126,21 @@ class SrtStatistics:
                 changes[field.name] = getattr(self, field.name) - getattr(earlier, field.name)
         return attrs.evolve(self, **changes)
 
-    def to_libsrt(self) -> dict[str, float]:
-        """The same figures under the names and in the units of libsrt's statistics structure."""
+    def to_libsrt(self, *, since: SrtStatistics | None = None) -> dict[str, float]:
+        """The same figures under the names and in the units of libsrt's statistics structure.
+
+        Plain names tell of the interval that began with the snapshot *since*, or of the whole where it is None; the
+        names that end in ``Total`` always tell of the whole.
+        """
+        whole = self._to_libsrt()
+        named = (
+            whole
+            if since is None
+            else {**self.since(since)._to_libsrt(), "msTimeStamp": whole["msTimeStamp"]}
+        )
+        return {**named, **{f"{name}Total": whole[name] for name in _WITH_TOTALS}}
+
+    def _to_libsrt(self) -> dict[str, float]:
         seconds = self.elapsed or 1e-9
         average = self.bytes_received_unique / self.received_unique if self.received_unique else 1360
         return {
@@ -246,6 +259,38 @@ class SrtStatistics:
         ]
         return ",".join(cells)
 
+
+_WITH_TOTALS: Final = (
+    "pktSent",
+    "pktSentUnique",
+    "pktSndLoss",
+    "pktSndDrop",
+    "pktRetrans",
+    "pktSndFilterExtra",
+    "byteSent",
+    "byteSentUnique",
+    "byteRetrans",
+    "byteSndDrop",
+    "usSndDuration",
+    "pktRecv",
+    "pktRecvUnique",
+    "pktRcvLoss",
+    "pktRcvDrop",
+    "pktRcvRetrans",
+    "pktRcvUndecrypt",
+    "pktRcvFilterExtra",
+    "pktRcvFilterSupply",
+    "pktRcvFilterLoss",
+    "byteRecv",
+    "byteRecvUnique",
+    "byteRcvLoss",
+    "byteRcvDrop",
+    "byteRcvUndecrypt",
+    "pktSentACK",
+    "pktRecvACK",
+    "pktSentNAK",
+    "pktRecvNAK",
+)
 
 _NAMED: Final = (
     "pktFlowWindow",

@@ -520,7 +520,8 @@ class Receiver:
         if kind is AckKind.SMALL:
             return number, Acknowledgement(*figures)
         packets, size = self.rate.per_second(now=now)
-        capacity = self.capacity.estimate
+        # What comes has fitted through: a pair that two reads took apart shows less than that.
+        capacity = max(self.capacity.estimate, packets)
         if not self._agreement.has_playout:
             # libsrt's FileCC speeds up no further than this, and reading in batches shows no pair of packets apart.
             capacity = max(capacity, _LEAST_CAPACITY, _CAPACITY_OF_RATE * packets)
