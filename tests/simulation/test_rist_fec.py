@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -12,6 +14,7 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import BurstLoss, LinkConditions
 from terzetto.rist.fec import RistFec
+from terzetto.rist.options import RistKnobs
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_runs import stream
 
@@ -84,6 +87,101 @@ async def test_one_way_it_is_the_only_repair(autojump_clock: MockClock) -> None:
     assert statistics.fec_recovered == statistics.recovered >= 8
     assert statistics.requests == 0
     assert len(received) >= 1490
+
+
+PROFILES: list[dict[str, Any]] = [
+    {"profile": "main"},
+    {"profile": "main", "secret": "between us", "key_rotation": 200},
+    {"profile": "advanced"},
+    {"profile": "advanced", "secret": "between us"},
+    {"profile": "advanced", "secret": "between us", "cipher": "gcm", "key_rotation": 200},
+]
+
+
+@pytest.mark.parametrize("standard", ["2022-1", "2022-5"])
+@pytest.mark.parametrize("knobs", PROFILES, ids=str)
+async def test_the_tunnels_carry_parities_as_well(
+    knobs: dict[str, Any], standard: str, autojump_clock: MockClock
+) -> None:
+    there = LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4))
+    outcome = await stream(
+        6, there, packets=900, interval=0.002, fec=f"cols:10,rows:5,standard:{standard}", **knobs
+    )
+    receiver = outcome.receiver
+    assert receiver.fec_recovered >= 4
+    assert receiver.fec_received > 100
+    assert outcome.sender.fec_sent > 200
+    assert outcome.sender.fec_sent_bytes > 200 * 64
+    assert receiver.unrecovered == 0
+    # In the tunnel parities are lost as media is, and what they cannot repair is asked for.
+    assert receiver.requests < receiver.fec_recovered
+    assert outcome.payloads == outcome.sent
+    assert set(receiver.dropped) <= {"replayed"}  # the first packet leaves twice
+
+
+@pytest.mark.parametrize("profile", ["main", "advanced"])
+async def test_who_expects_no_parities_takes_none_for_media(
+    profile: Literal["main", "advanced"], autojump_clock: MockClock
+) -> None:
+    network = SimulatedNetwork(4)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    received: list[bytes] = []
+    with use_network(bob):
+        async with (
+            open_rist_receiver("rist://@:5000", profile=profile) as receiver,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def collect() -> None:
+                while True:
+                    received.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(collect)
+            with use_network(alice):
+                async with open_rist_sender(
+                    "rist://bob:5000", profile=profile, fec="cols:5,rows:4"
+                ) as sender:
+                    for number in range(200):
+                        await sender.send_packet(number.to_bytes(4, "big") * 16)
+                        await trio.sleep(0.002)
+            await trio.sleep(1)
+            statistics = receiver.statistics()
+            nursery.cancel_scope.cancel()
+    assert received == [number.to_bytes(4, "big") * 16 for number in range(200)]
+    assert statistics.unrecovered == 0
+    if profile == "main":
+        assert statistics.dropped["parity, and fec is not set"] > 50
+
+
+async def test_null_packets_are_deleted_and_summed_up_all_the_same(autojump_clock: MockClock) -> None:
+    """What is restored is another null packet than the one that was deleted, and that one is in the sum."""
+    network = SimulatedNetwork(4)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4)))
+    media = [b"\x47\x01\x00\x10" + number.to_bytes(4, "big") + bytes(180) for number in range(800)]
+    null = b"\x47\x1f\xff\x15" + b"\xaa" * 184
+    restored = b"\x47\x1f\xff\x10" + b"\xff" * 184
+    received: list[bytes] = []
+    knobs: RistKnobs = {"profile": "main", "fec": "cols:10,rows:5", "null_packet_deletion": True}
+    with use_network(bob):
+        async with open_rist_receiver("rist://@:5000", **knobs) as receiver, trio.open_nursery() as nursery:
+
+            async def collect() -> None:
+                while True:
+                    received.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(collect)
+            with use_network(alice):
+                async with open_rist_sender("rist://bob:5000", **knobs) as sender:
+                    for packet in media:
+                        await sender.send_packet(null + packet)
+                        await trio.sleep(0.002)
+            await trio.sleep(1)
+            statistics = receiver.statistics()
+            nursery.cancel_scope.cancel()
+    assert received == [restored + packet for packet in media]
+    assert statistics.fec_recovered >= 4
+    assert statistics.unrecovered == 0
 
 
 async def test_a_receiver_that_calls_hears_parities_too(autojump_clock: MockClock) -> None:

@@ -285,8 +285,9 @@ class RistOptions:
     dtls: RistDtls | None = attrs.field(default=None, converter=_dtls)
     """DTLS around the tunnel (`RistDtls`; True is its defaults); Main and Advanced only."""
     fec: RistFec | None = attrs.field(default=None, converter=_fec)
-    """Parities beside the media (SMPTE ST 2022-1 or -5), two and four ports above it: a `RistFec`, or
-    ``"cols:10,rows:5"``. Set it at both ends; a receiver heeds only the standard."""
+    """Parities beside the media (SMPTE ST 2022-1 or -5): a `RistFec`, or ``"cols:10,rows:5"``. In Simple they go two
+    and four ports above it, in Main within the tunnel, in Advanced as control messages. Set it at both ends; a
+    receiver heeds only the standard."""
     adaptation: RistAdaptation | None = attrs.field(default=None, converter=_adaptation)
     """A receiver reports the quality of its link, and a sender makes advice for its encoder of it (VSF TR-06-4
     part 1): a `RistAdaptation`, or ``"floor:1000,ceiling:12000"`` in kbit/s. Set it at both ends."""

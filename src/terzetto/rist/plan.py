@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from terzetto.driver.clock import current_micros
-from terzetto.errors import InvalidOption, InvalidUrl, UnsupportedOperation
+from terzetto.errors import InvalidOption, InvalidUrl
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network, current_network
 from terzetto.net.ports import open_port_group, open_port_pair
@@ -72,7 +72,7 @@ class Plan:
             tos=options.tos,
             sources=(options.source,) if options.source else (),
         )
-        if options.fec is not None:
+        if options.fec is not None and options.profile == "simple":
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
         if options.profile in ("simple", "auto"):
             return list(await open_port_pair(self.network, wanted))
@@ -134,6 +134,7 @@ class Plan:
             overhead=dtls_overhead(options.dtls),
             family=self.family,
             is_silent=options.one_way and not is_media_sender,
+            has_parities=options.fec is not None,
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
         )
 
@@ -152,6 +153,7 @@ class Plan:
             compress=options.compression,
             fragment_size=options.fragment_size,
             quirks=options.quirks,
+            fec=options.fec,
             flow_id=options.advanced_flow_id,
         )
 
@@ -206,11 +208,6 @@ async def prepare(
             f"{parsed} is no rist:// URL", hint="write rist://host:port to call, rist://@:port to listen"
         )
     chosen = options_from_url(parsed, options, knobs)
-    if chosen.profile != "simple" and chosen.fec is not None:
-        raise UnsupportedOperation(
-            "fec is there in the Simple profile only so far",
-            hint="leave fec out, or use profile=simple",
-        )
     port = parsed.port or 0
     if chosen.profile == "auto" and not parsed.listen:
         raise InvalidOption(

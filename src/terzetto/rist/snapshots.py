@@ -81,6 +81,7 @@ def sender_statistics(core: Outflow, *, now: Micros, batches_shed: int) -> RistS
     media, retry = core.rates(now)
     controller = core.rate_controller
     paths = _paths(core.legs)
+    parities = [leg.translator.parities_sent for leg in core.legs]
     return RistSenderStatistics(
         flow_id=core.flow_id,
         sent=counters.sent,
@@ -96,8 +97,8 @@ def sender_statistics(core: Outflow, *, now: Micros, batches_shed: int) -> RistS
         suppressed=counters.suppressed,
         bandwidth_skipped=counters.bandwidth_skipped,
         tail_probes=counters.tail_probes,
-        fec_sent=counters.fec_sent,
-        fec_sent_bytes=counters.fec_sent_bytes,
+        fec_sent=counters.fec_sent + sum(packets for packets, _ in parities),
+        fec_sent_bytes=counters.fec_sent_bytes + sum(size for _, size in parities),
         bitrate=media,
         retry_bitrate=retry,
         advised_bitrate=None if controller is None else controller.rate,
@@ -116,6 +117,7 @@ def receiver_statistics(core: Inflow, *, now: Micros, shed: int) -> RistReceiver
     paths = _paths(core.legs)
     counters = flow.counters if flow is not None else FlowCounters()
     one, two, three, four, more = counters.recovered_after
+    fecs = [fec for fec in (core.fec, *(leg.translator.fec_receiver for leg in core.legs)) if fec is not None]
     return RistReceiverStatistics(
         flow_id=flow.flow_id if flow is not None else None,
         received=counters.received,
@@ -125,7 +127,7 @@ def receiver_statistics(core: Inflow, *, now: Micros, shed: int) -> RistReceiver
         lost=counters.lost,
         recovered=counters.recovered,
         fec_recovered=counters.fec_recovered,
-        fec_received=core.fec.received if core.fec is not None else 0,
+        fec_received=sum(fec.received for fec in fecs),
         recovered_after=(one, two, three, four, more),
         unrecovered=counters.unrecovered,
         reordered=counters.reordered,
@@ -147,7 +149,7 @@ def receiver_statistics(core: Inflow, *, now: Micros, shed: int) -> RistReceiver
         spacing_max=seconds(counters.spacing_max),
         bitrate=counters.bitrate(now),
         shed=shed,
-        dropped={**_dropped(core.legs), **(core.fec.dropped if core.fec is not None else {})},
+        dropped=dict(sum((fec.dropped for fec in fecs), _dropped(core.legs))),
         peer=_main_peer(paths),
         paths=paths,
     )

@@ -19,6 +19,7 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core import vocabulary as say
 from terzetto.rist.core.advanced_attributes import AttributeSender, AttributeTable
+from terzetto.rist.core.advanced_fec import WireFec
 from terzetto.rist.core.advanced_hearing import ControlHearing
 from terzetto.rist.core.advanced_link import AdvancedLink
 from terzetto.rist.core.advanced_media import media_from_run
@@ -33,6 +34,7 @@ from terzetto.rist.core.advanced_pieces import (
 )
 from terzetto.rist.core.advanced_settings import AdvancedSettings
 from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline, SendTimeline, widen
+from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.rtcp_translation import NackType
@@ -78,6 +80,7 @@ class AdvancedTranslator(MainTranslator):
         self.clock_rate = _RATE
         self._timeline: ReceiveTimeline | None = None
         self._link: AdvancedLink | None = None
+        self._wire_fec = None if settings.fec is None else WireFec(settings.fec)
         self._assembler = UnitAssembler(self._dropped)
         self._attributes = AttributeSender()
         self._table = AttributeTable()
@@ -152,6 +155,17 @@ class AdvancedTranslator(MainTranslator):
         link = self._link
         return link.rotations if link is not None and link.is_active else super().key_rotations
 
+    @property
+    def fec_receiver(self) -> FecReceiver | None:
+        """Who hears parities of what is on the wire."""
+        return None if self._wire_fec is None else self._wire_fec.receiver
+
+    @property
+    def parities_sent(self) -> tuple[int, int]:
+        """How many of those have left, and their bytes."""
+        fec = self._wire_fec
+        return (0, 0) if fec is None else (fec.sender.sent, fec.sender.sent_bytes)
+
     # -- payloads ------------------------------------------------------------------------------------------------
 
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
@@ -209,6 +223,7 @@ class AdvancedTranslator(MainTranslator):
         if self._link is not None:
             self._dropped.update(self._link.dropped)
             self._link = None
+        self._newest_datagram = (-1, b"")
         self._next_keepalive = None
         super()._dismiss()
 
@@ -250,7 +265,7 @@ class AdvancedTranslator(MainTranslator):
                 self._link.heard_tunnel = True
             if isinstance(arrival, MediaArrival):
                 arrivals.append(self._recount(arrival, now))
-            else:
+            elif isinstance(arrival, FeedbackArrival):
                 said = [self._recount_said(each, now) for each in arrival.said]
                 arrivals.append(arrival._replace(said=said))
         return arrivals
@@ -313,6 +328,26 @@ class AdvancedTranslator(MainTranslator):
                     arrivals.append(FeedbackArrival(run.peer, run.path, run.local, []))
                 else:
                     self._take_media(link, run, chosen, bodies, arrivals, now)
+                    if self._wire_fec is not None:
+                        self._take_rebuilt(
+                            link, run, self._wire_fec.hear_media(chosen, now=now), arrivals, now
+                        )
+
+    def _take_rebuilt(
+        self, link: AdvancedLink, run: Run, datagrams: list[Buffer], arrivals: Arrivals, now: Micros
+    ) -> None:
+        """Packets of the wire that never came by it; their keys and their sense have to be right all the same."""
+        if not datagrams:
+            return
+        for packets in decode_run(datagrams, self._dropped):
+            chosen, bodies = link.opener.open_run(packets, now=now)
+            count = len(arrivals)
+            if bodies and chosen.header.kind != PayloadType.CONTROL:
+                self._take_media(link, run, chosen, bodies, arrivals, now)
+            for index in range(count, len(arrivals)):
+                arrival = arrivals[index]
+                if isinstance(arrival, MediaArrival):
+                    arrivals[index] = arrival._replace(is_rebuilt=True)
 
     def _take_media(
         self,
@@ -397,6 +432,9 @@ class AdvancedTranslator(MainTranslator):
         for text in hearing.attributes:
             if self._table.hear(text, now=now):
                 self._events.append(events.FlowAttributesReceived(text))
+        if hearing.parities and self._wire_fec is not None:
+            rebuilt = self._wire_fec.hear_parities(hearing.parities, now=now)
+            self._take_rebuilt(link, run, rebuilt, arrivals, now)
         for unknown in hearing.unknown[:1]:
             if link.unsupported_due(now):
                 self._say_control(ControlIndex.UNSUPPORTED, unknown.encode(), now)
@@ -443,16 +481,23 @@ class AdvancedTranslator(MainTranslator):
         elif self._advanced_since is None:
             begins_in_main = self._advanced.substrate and not self._advanced.at_once
             self._advanced_since = self._newest_sent + 1 if begins_in_main else 0
+        if not is_retransmission and first_sequence == self._newest_datagram[0]:
+            # The end of the stream, once more: enciphered anew, it would not be what parities are the sum of.
+            return [self._newest_datagram[1]]
         self._newest_sent = max(self._newest_sent, first_sequence + len(payloads) - 1)
         # What went out in the Main profile is repeated in it: the receiver may know no other clock yet.
         if self._advanced_since is not None and first_sequence >= self._advanced_since:
-            return link.media(
+            datagrams = link.media(
                 payloads,
                 first_sequence=first_sequence,
                 timestamp=timestamp,
                 flow_id=flow_id,
                 is_retransmission=is_retransmission,
             )
+            if self._wire_fec is not None and not is_retransmission:
+                self._newest_datagram = first_sequence + len(payloads) - 1, datagrams[-1]
+                datagrams += self._parities(self._wire_fec, link, datagrams, first_sequence)
+            return datagrams
         if any(isinstance(payload, Piece) for payload in payloads):
             return []  # cut for a peer that was lost since; the one that came after it cannot take it
         return super().encode_media(
@@ -462,6 +507,22 @@ class AdvancedTranslator(MainTranslator):
             flow_id=flow_id,
             is_retransmission=is_retransmission,
         )
+
+    def _parities(
+        self, fec: WireFec, link: AdvancedLink, datagrams: Sequence[Buffer], first: int
+    ) -> list[Buffer]:
+        timestamp = int.from_bytes(datagrams[0][4:8], "big")
+        return [
+            datagram
+            for index, body in fec.protect(datagrams, first=first, timestamp=timestamp)
+            for datagram in link.control(index, body, ssrc=self._ssrc, now=self._now)
+        ]
+
+    def encode_parities(
+        self, kind: int, packets: list[Buffer], media: Address
+    ) -> tuple[Address, int, list[Buffer]]:
+        """Parities are control messages, and leave with the media: there are none of this kind."""
+        raise NotImplementedError
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """Control messages for what there are any for, and the rest as reports in the tunnel."""

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from terzetto.rist.core.tunnel_settings import TunnelSettings
+from terzetto.rist.fec import RistFec
 from terzetto.rist.quirks import Quirks
 from terzetto.rist.wire.advanced_header import HASH_SIZE, PskMode
 from terzetto.rist.wire.keepalive import Capability
@@ -40,6 +41,8 @@ class AdvancedSettings:
     fragment_size: int | None = None
     quirks: Quirks | None = None
     """None learns them from the peer."""
+    fec: RistFec | None = None
+    """Forward error correction of what is on the wire."""
     flow_id: int | None = None
     """The flow id of the header, which tells logical flows apart; not the SSRC."""
 

@@ -29,9 +29,6 @@ _MATRICES: Final = 3
 
 _LEAST_WINDOW: Final = 3 * LIMITS["2022-1"].most_packets
 
-# The longest payload that any option of ours allows.
-_LONGEST: Final = MAX_PAYLOAD_SIZE
-
 # When packets arrived is remembered for so many batches.
 _ARRIVALS: Final = 4096
 
@@ -41,7 +38,7 @@ _SLACK: Final[Micros] = 10 * MICROS_PER_MILLI
 class FecReceiver:
     """Rebuilds lost packets of one flow."""
 
-    def __init__(self, fec: RistFec, *, sequence_bits: int) -> None:
+    def __init__(self, fec: RistFec, *, sequence_bits: int, longest: int = MAX_PAYLOAD_SIZE) -> None:
         standard = fec.standard
         self._limits = fec.limits
         self._decode = fec_2022_1.decode_fec if standard == "2022-1" else fec_2022_5.decode_fec
@@ -51,7 +48,7 @@ class FecReceiver:
         self._circle = Circle(sequence_bits)
         # What we would send ourselves is a guess at what comes, so that the first large matrix is held whole.
         expected = _MATRICES * fec.as_layout().size
-        self._decoder = Decoder(window=max(_LEAST_WINDOW, expected), longest=_LONGEST)
+        self._decoder = Decoder(window=max(_LEAST_WINDOW, expected), longest=longest)
         self._sequences: list[int] = []
         self._times: list[Micros] = []
         self._lag: Micros = 0
@@ -101,12 +98,23 @@ class FecReceiver:
         return self._media(rebuilt) if rebuilt else []
 
     def hear_parities(self, datagrams: Sequence[Buffer], *, now: Micros) -> list[Media]:
-        """Parities arrived, of rows or columns; the packets that can be rebuilt now."""
-        rebuilt: list[Rebuilt] = []
+        """Parities arrived, of rows or columns, each an RTP packet; the packets that can be rebuilt now."""
+        bodies: list[Buffer] = []
         for datagram in datagrams:
+            try:
+                bodies.append(RtpPacket.decode(datagram).payload)
+            except MalformedPacket as malformed:
+                self.received += 1
+                self.dropped[malformed.reason] += 1
+        return self.hear_bodies(bodies, now=now)
+
+    def hear_bodies(self, bodies: Sequence[Buffer], *, now: Micros) -> list[Media]:
+        """The same, of what would be the payload of such a packet."""
+        rebuilt: list[Rebuilt] = []
+        for body in bodies:
             self.received += 1
             try:
-                fec = self._decode(RtpPacket.decode(datagram).payload)
+                fec = self._decode(body)
             except MalformedPacket as malformed:
                 self.dropped[malformed.reason] += 1
                 continue

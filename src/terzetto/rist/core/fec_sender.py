@@ -11,13 +11,12 @@ from terzetto.primitives.fec import Encoder, Parity
 from terzetto.rist.core.profile import FEC_COLUMN, FEC_ROW
 from terzetto.rist.fec import RistFec
 from terzetto.rist.wire import fec_2022_1, fec_2022_5
-from terzetto.rist.wire.fec_packet import FecPacket
+from terzetto.rist.wire.fec_packet import PARITY_TYPE, FecPacket
 from terzetto.rtp.header import pack_header
 
 __all__ = ["FecSender"]
 
-# The type that everybody gives to FEC packets, and nobody's source number: they belong to no flow of their own.
-_PAYLOAD_TYPE: Final = 96
+# Nobody's source number: they belong to no flow of their own.
 _SSRC: Final = 0
 
 _SEQUENCE_MASK: Final = 0xFFFF
@@ -32,7 +31,8 @@ class FecSender:
     as ST 2022-1 wants it: a burst that hits the end of a matrix would else take the parities with it.
     """
 
-    def __init__(self, fec: RistFec, *, payload_type: int) -> None:
+    def __init__(self, fec: RistFec, *, payload_type: int, in_rtp: bool = True) -> None:
+        self._in_rtp = in_rtp
         self._layout = fec.as_layout()
         self._payload_type = payload_type
         self._encode = fec_2022_1.encode_fec if fec.standard == "2022-1" else fec_2022_5.encode_fec
@@ -51,7 +51,10 @@ class FecSender:
     def feed(
         self, payloads: Sequence[Buffer], *, first: int, timestamp: int
     ) -> list[tuple[int, list[Buffer]]]:
-        """Take in media that leaves now; the datagrams to send beside it, by the path they leave by."""
+        """Take in media that leaves now; the parities to send beside it, by their kind.
+
+        They are RTP packets, or without ``in_rtp`` what would be the payload of one.
+        """
         encoder = self._encoder
         if encoder is None:
             encoder = self._encoder = Encoder(self._layout, first=first)
@@ -78,7 +81,8 @@ class FecSender:
         number = self._next[path]
         self._next[path] = number + 1 & _SEQUENCE_MASK
         line = parity.line
-        datagram = pack_header(_PAYLOAD_TYPE, number, timestamp, _SSRC) + self._encode(
+        datagram = pack_header(PARITY_TYPE, number, timestamp, _SSRC) if self._in_rtp else b""
+        datagram += self._encode(
             FecPacket(
                 base=line.base & self._base_mask,
                 offset=line.step,

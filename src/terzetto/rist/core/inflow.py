@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from terzetto.primitives.datagrams import Run
+from terzetto.primitives.datagrams import Buffer, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.primitives.token_bucket import TokenBucket
 from terzetto.rist.core.fec_receiver import FecReceiver
@@ -111,6 +111,12 @@ class Inflow:
         if self._is_idle:
             self._is_idle = False
             self._events.append(FlowStarted(flow.flow_id))
+        if arrival.is_rebuilt:
+            flow.insert_rebuilt(arrival.packets, path=leg.index, arrival=now)
+            return
+        wire_fec = leg.translator.fec_receiver
+        if wire_fec is not None:
+            flow.fec_patience = wire_fec.patience(now, most=flow.buffer // 3)
         leg.peer.counters.media_received += len(arrival.packets)
         self.timekeeper = leg
         round_trip = leg.peer.round_trip.smoothed
@@ -168,19 +174,24 @@ class Inflow:
         They come from a port of their own, so all that can be asked is that they come from the sender's host, and
         they prove nothing about whether the sender is alive.
         """
-        fec = self.fec
-        if fec is None:
+        if self.fec is None:
             return runs
         others: list[Run] = []
         for run in runs:
             if run.path not in FEC_OFFSETS:
                 others.append(run)
             elif self.flow is not None and leg.peer.association.is_host(run.peer.host):
-                self.note_others(len(run.datagrams))
-                rebuilt = fec.hear_parities(run.datagrams, now=now)
-                if rebuilt:
-                    self.flow.insert_rebuilt(rebuilt, path=leg.index, arrival=now)
+                self.take_parities(leg, run.datagrams, now)
         return others
+
+    def take_parities(self, leg: Leg, packets: Sequence[Buffer], now: Micros) -> None:
+        """Parities of ours arrived, from a peer that may send them."""
+        self.note_others(len(packets))
+        if self.fec is None or self.flow is None:
+            return
+        rebuilt = self.fec.hear_parities(packets, now=now)
+        if rebuilt:
+            self.flow.insert_rebuilt(rebuilt, path=leg.index, arrival=now)
 
     def note_others(self, packets: int) -> None:
         """So many packets that are no media came, of those that the quality of a link is told by."""

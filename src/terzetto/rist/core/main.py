@@ -16,8 +16,9 @@ from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core.clock_rates import clock_rate
+from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
-from terzetto.rist.core.profile import MEDIA, Admits
+from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
 from terzetto.rist.core.rtp_translation import extended_rtp_from_media, rtp_from_media
@@ -72,6 +73,10 @@ class MainTranslator:
         self._admits: Admits | None = None
         self._guest: TunnelGuest | None = None
         self._report_destination = settings.source_port ^ 1
+        self._parity_ports = frozenset(
+            (settings.media_port + offset).to_bytes(2, "big")
+            for offset in (FEC_OFFSETS.values() if settings.has_parities else ())
+        )
         self._dropped: Counter[str] = Counter()
         self._control: list[Run] = []
         self._events: list[RistEvent] = []
@@ -209,6 +214,16 @@ class MainTranslator:
         """Who the peer proved to be, empty where nobody asked."""
         return self._guest.username if self._guest is not None else ""
 
+    @property
+    def fec_receiver(self) -> FecReceiver | None:
+        """Nobody here: parities are of payloads."""
+        return None
+
+    @property
+    def parities_sent(self) -> tuple[int, int]:
+        """None here."""
+        return 0, 0
+
     # -- who is it -----------------------------------------------------------------------------------------------
 
     def _call(self, now: Micros) -> None:
@@ -285,7 +300,7 @@ class MainTranslator:
             self._collect(guest)
             self._answer_refused(guest, now)
             return
-        reading = TunnelReading(run, self._dropped)
+        reading = TunnelReading(run, self._dropped, self._parity_ports)
         reading.read(gre.protocol_type, plains)
         if reading.sense:
             guest.tunnel.gre.note_heard(gre.version)
@@ -375,6 +390,20 @@ class MainTranslator:
                 before=before,
             )
         return tunnel.wrap(packets, protocol_type)
+
+    def encode_parities(
+        self, kind: int, packets: list[Buffer], media: Address
+    ) -> tuple[Address, int, list[Buffer]]:
+        """Parities travel in the tunnel like the media they belong to, on the ports that are theirs in Simple.
+
+        Beside it, as plain UDP, they would give away what a secret protects, since each is a sum of payloads.
+        """
+        assert self._guest is not None
+        tunnel = self._guest.tunnel
+        settings = self._settings
+        protocol_type, lead = tunnel.lead(TunnelContent.DATA)
+        before = lead + VirtualPorts(settings.source_port, settings.media_port + FEC_OFFSETS[kind]).encode()
+        return media, MEDIA, tunnel.wrap([before + packet for packet in packets], protocol_type)
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """One RTCP compound."""

@@ -13,7 +13,7 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.wire.header_extension import RistHeaderExtension
 
-__all__ = ["delete_null_packets", "restore_null_packets"]
+__all__ = ["delete_null_packets", "restore_null_packets", "with_canonical_nulls"]
 
 _TS_SIZE: Final = 188
 _WIDE_SIZE: Final = 204
@@ -50,6 +50,12 @@ def delete_null_packets(payload: Buffer) -> tuple[Buffer, RistHeaderExtension | 
     # The count is left to the receiver, which can add, as libRIST does.
     extension = RistHeaderExtension(deleted=deleted, wide_packets=size == _WIDE_SIZE)
     return b"".join(kept), extension
+
+
+def with_canonical_nulls(payload: Buffer) -> Buffer:
+    """*payload* as it will be restored: what parities have to be made of (TR-06-2, section 8.6.2)."""
+    rest, extension = delete_null_packets(payload)
+    return payload if extension is None else restore_null_packets(rest, extension)
 
 
 def restore_null_packets(payload: Buffer, extension: RistHeaderExtension) -> Buffer:

@@ -15,6 +15,7 @@ from terzetto.rist.core.counters import SenderCounters
 from terzetto.rist.core.fec_sender import FecSender
 from terzetto.rist.core.history import History, Sent
 from terzetto.rist.core.load_share import share
+from terzetto.rist.core.null_packets import with_canonical_nulls
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.rate_controller import RateController
@@ -168,6 +169,8 @@ class Outflow:
         first: int,
         timestamp: int,
     ) -> None:
+        if self._settings.delete_null_packets:
+            payloads = [with_canonical_nulls(payload) for payload in payloads]
         parities = fec.feed(payloads, first=first, timestamp=timestamp)
         if parities:
             # Where all share the load, so do the parities.

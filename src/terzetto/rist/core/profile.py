@@ -7,8 +7,9 @@ from typing import Protocol
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.rtcp_translation import NackType
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival, ParityArrival
 from terzetto.rist.events import RistEvent, RistPacket
 
 __all__ = ["FEC_COLUMN", "FEC_OFFSETS", "FEC_ROW", "FEEDBACK", "MEDIA", "Admits", "Translator"]
@@ -107,7 +108,9 @@ class Translator(Protocol):
     def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
         """What the user gets of packets that leave the recovery buffer, in order."""
 
-    def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
+    def decode(
+        self, runs: Sequence[Run], *, now: Micros
+    ) -> list[MediaArrival | FeedbackArrival | ParityArrival]:
         """What *runs* say, in order; what cannot be understood is dropped and counted."""
 
     def encode_media(
@@ -120,6 +123,19 @@ class Translator(Protocol):
         is_retransmission: bool = False,
     ) -> list[Buffer]:
         """Datagrams for consecutive *payloads* that share a timestamp."""
+
+    def encode_parities(
+        self, kind: int, packets: list[Buffer], media: Address
+    ) -> tuple[Address, int, list[Buffer]]:
+        """Where parities of that *kind* go, by which endpoint, and as what datagrams; they are RTP packets."""
+
+    @property
+    def fec_receiver(self) -> FecReceiver | None:
+        """Who hears parities, where they are of what is on the wire, and so the profile's own business."""
+
+    @property
+    def parities_sent(self) -> tuple[int, int]:
+        """How many of those have left, and their bytes."""
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """Datagrams that say all of it to one peer."""

@@ -18,6 +18,7 @@ from terzetto.rist.core.vocabulary import (
     FeedbackArrival,
     Goodbye,
     MediaArrival,
+    ParityArrival,
     SourceReport,
 )
 from terzetto.rist.events import RistEvent
@@ -70,7 +71,7 @@ class Receiver(Leg):
     @property
     def fec(self) -> FecReceiver | None:
         """The flow's forward error correction, where it has one."""
-        return self.inflow.fec
+        return self.inflow.fec or self.translator.fec_receiver
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -89,6 +90,10 @@ class Receiver(Leg):
         for arrival in self.translator.decode(runs, now=now):
             if isinstance(arrival, MediaArrival):
                 self._hear_media(arrival, now)
+                continue
+            if isinstance(arrival, ParityArrival):
+                if self.peer.association.is_host(arrival.peer.host):
+                    self.inflow.take_parities(self, arrival.packets, now)
                 continue
             was_alive = self.peer.is_alive
             self._hear_feedback(arrival, now)

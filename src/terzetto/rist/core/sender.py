@@ -10,7 +10,7 @@ from terzetto.primitives.time import Micros
 from terzetto.rist.core.history import Sent
 from terzetto.rist.core.leg import Leg
 from terzetto.rist.core.outflow import Outflow
-from terzetto.rist.core.profile import FEC_OFFSETS, FEEDBACK, MEDIA, Translator
+from terzetto.rist.core.profile import FEEDBACK, MEDIA, Translator
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
     Feedback,
@@ -151,8 +151,8 @@ class Sender(Leg):
         media = self._media_address()
         if media is None:
             return
-        for path, datagrams in parities:
-            address = Address(media.host, media.port + FEC_OFFSETS[path])
+        for kind, packets in parities:
+            address, path, datagrams = self.translator.encode_parities(kind, packets, media)
             self._transmits.append(Run(address, datagrams, path, self._local.get(FEEDBACK)))
 
     def send_again(self, sequence: int, sent: Sent) -> None:

@@ -47,6 +47,7 @@ class Settings:
     recovery_limit: int
     """Packets that are kept for recovery at either end, where sequences have 32 bits."""
     fec: RistFec | None
+    delete_null_packets: bool
     adaptation: RistAdaptation | None
     payload_type: int
     weight: int
@@ -83,7 +84,9 @@ class Settings:
             # As libRIST bounds it: what a buffer's worth of 28-kbit packets would be.
             ahead=micros(options.effective_tick / 2),
             recovery_limit=65_536 << depth,
-            fec=options.fec,
+            # Advanced sums up what is on the wire, which is its translator's own business.
+            fec=None if options.profile == "advanced" else options.fec,
+            delete_null_packets=options.null_packet_deletion,
             adaptation=options.adaptation,
             payload_type=options.rtp_ptype,
             weight=options.weight,

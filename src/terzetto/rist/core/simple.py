@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.clock_rates import clock_rate
-from terzetto.rist.core.profile import FEEDBACK, MEDIA, Admits
+from terzetto.rist.core.profile import FEC_OFFSETS, FEEDBACK, MEDIA, Admits
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback, feedback_from_compound
 from terzetto.rist.core.rtp_translation import extended_rtp_from_media, media_from_rtp, rtp_from_media
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival, ParityArrival
 from terzetto.rist.events import RistEvent, RistPacket
 
 __all__ = ["SimpleTranslator"]
@@ -27,6 +27,8 @@ class SimpleTranslator:
     username = ""
     is_enciphered = False
     key_rotations = 0
+    fec_receiver = None
+    parities_sent = (0, 0)
 
     def __init__(self, *, payload_type: int, nack_type: NackType, extend_sequence: bool = False) -> None:
         self._payload_type = payload_type
@@ -36,9 +38,11 @@ class SimpleTranslator:
         self.clock_rate = clock_rate(payload_type)
         self.dropped: Counter[str] = Counter()
 
-    def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
+    def decode(
+        self, runs: Sequence[Run], *, now: Micros
+    ) -> list[MediaArrival | FeedbackArrival | ParityArrival]:
         """What *runs* say; the endpoint they came by tells media from reports."""
-        arrivals: list[MediaArrival | FeedbackArrival] = []
+        arrivals: list[MediaArrival | FeedbackArrival | ParityArrival] = []
         for peer, datagrams, path, local in runs:
             if path == MEDIA:
                 arrivals += [
@@ -79,6 +83,12 @@ class SimpleTranslator:
             timestamp=timestamp,
             ssrc=flow_id | is_retransmission,
         )
+
+    def encode_parities(
+        self, kind: int, packets: list[Buffer], media: Address
+    ) -> tuple[Address, int, list[Buffer]]:
+        """Parities have ports of their own, two and four above the media's."""
+        return Address(media.host, media.port + FEC_OFFSETS[kind]), kind, packets
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """One RTCP compound."""

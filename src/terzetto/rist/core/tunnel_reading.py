@@ -10,9 +10,10 @@ from terzetto.primitives.datagrams import Buffer, Run
 from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.rtcp_translation import feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp
-from terzetto.rist.core.vocabulary import FeedbackArrival, Goodbye, MediaArrival, SourceReport
+from terzetto.rist.core.vocabulary import FeedbackArrival, Goodbye, MediaArrival, ParityArrival, SourceReport
 from terzetto.rist.events import OutOfBandReceived
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
+from terzetto.rist.wire.fec_packet import PARITY_TYPE
 from terzetto.rist.wire.gre import REDUCED, VSF
 from terzetto.rist.wire.keepalive import Capability, Keepalive
 from terzetto.rist.wire.virtual_ports import PORTS_SIZE, VirtualPorts
@@ -20,7 +21,7 @@ from terzetto.rist.wire.vsf import VSF_SIZE, TunnelContent, decode_future_nonce,
 
 __all__ = ["Arrivals", "TunnelReading"]
 
-Arrivals: TypeAlias = list[MediaArrival | FeedbackArrival]
+Arrivals: TypeAlias = list[MediaArrival | FeedbackArrival | ParityArrival]
 
 _REPORT_TYPES: Final = frozenset(each | marker for each in range(72, 80) for marker in (0, 0x80))
 _VSF_DATA: Final = bytes(VSF_SIZE)
@@ -31,6 +32,7 @@ class TunnelReading:
 
     __slots__ = (
         "_dropped",
+        "_parity_ports",
         "_run",
         "arrivals",
         "future_nonces",
@@ -41,8 +43,9 @@ class TunnelReading:
         "sense",
     )
 
-    def __init__(self, run: Run, dropped: Counter[str]) -> None:
+    def __init__(self, run: Run, dropped: Counter[str], parity_ports: frozenset[bytes] = frozenset()) -> None:
         self._run = run
+        self._parity_ports = parity_ports
         self._dropped = dropped
         self.arrivals: Arrivals = []
         self.negotiations: list[BufferNegotiation] = []
@@ -103,13 +106,29 @@ class TunnelReading:
         self._read_media(media, start)
 
     def _read_media(self, plains: list[Buffer], start: int) -> None:
+        if self._parity_ports:
+            plains = self._take_parities(plains, start)
         if plains:
             peer, _, path, local = self._run
             for flow_id, kind, bits, packets in media_from_rtp(plains, self._dropped, start=start):
+                if kind == PARITY_TYPE and not flow_id:
+                    self._dropped["parity, and fec is not set"] += len(packets)
+                    continue
                 self.arrivals.append(
                     MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind), bits)
                 )
                 self.sense += len(packets)
+
+    def _take_parities(self, plains: list[Buffer], start: int) -> list[Buffer]:
+        """Take out what goes to the ports of parities; what is left is media."""
+        ports = self._parity_ports
+        parities = [plain[start:] for plain in plains if bytes(plain[start - 2 : start]) in ports]
+        if not parities:
+            return plains
+        peer, _, path, local = self._run
+        self.arrivals.append(ParityArrival(peer, path, local, parities))
+        self.sense += len(parities)
+        return [plain for plain in plains if bytes(plain[start - 2 : start]) not in ports]
 
     def _read_report(self, plain: Buffer, start: int) -> None:
         said = feedback_from_compound(plain[start:], self._dropped)

@@ -23,6 +23,7 @@ from terzetto.rtp.header import FIXED_HEADER_SIZE
 __all__ = ["Credentials", "TunnelSettings"]
 
 _EXTENSION_SIZE: Final = 8
+_PARITY_SIZE: Final = 16
 
 # libRIST's first sender has its media there.
 _DEFAULT_SOURCE: Final = 0x8001
@@ -64,6 +65,8 @@ class TunnelSettings:
     overhead: int = 0
     """Bytes that something around the tunnel adds to each datagram."""
     family: int = 4
+    has_parities: bool = False
+    """Forward error correction's parities travel in the tunnel."""
     longest_buffer: Micros = 0
     advanced_capabilities: Capability = _NOTHING
     """What keepalives announce of the Advanced profile, once in their flags and once as libRIST looks for it."""
@@ -87,7 +90,9 @@ class TunnelSettings:
         )
         if self.secret is None and not self.session_keys:
             headers -= 4
-        return self.mtu - headers - (_EXTENSION_SIZE if self.has_extension else 0)
+        # A parity has a header more than what it protects, but never the extension, which no sum includes.
+        longer = max(_EXTENSION_SIZE * self.has_extension, _PARITY_SIZE * self.has_parities)
+        return self.mtu - headers - longer
 
     @property
     def has_extension(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from terzetto.primitives.datagrams import Address
+from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import Micros
 from terzetto.rist.wire.link_quality import LinkQuality
 
@@ -22,6 +22,7 @@ __all__ = [
     "LinkQualityReport",
     "Media",
     "MediaArrival",
+    "ParityArrival",
     "ReceiverTime",
     "ReceiverTimeAnswer",
     "ReceptionReport",
@@ -50,6 +51,8 @@ class MediaArrival(NamedTuple):
     """Ticks a second of the packets' timestamps."""
     sequence_bits: int = 16
     """Where the packets' sequences go round."""
+    is_rebuilt: bool = False
+    """They never came: forward error correction made them of others."""
 
 
 def narrowed(arrival: MediaArrival) -> MediaArrival:
@@ -59,6 +62,15 @@ def narrowed(arrival: MediaArrival) -> MediaArrival:
         for sequence, timestamp, payload, is_retransmission in arrival.packets
     ]
     return arrival._replace(packets=packets, sequence_bits=16)
+
+
+class ParityArrival(NamedTuple):
+    """Parities of forward error correction from one peer, each an RTP packet, where they come as media does."""
+
+    peer: Address
+    path: int
+    local: str | None
+    packets: list[Buffer]
 
 
 class SourceReport(NamedTuple):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from terzetto.primitives.datagrams import Buffer
 
-__all__ = ["FecPacket"]
+__all__ = ["PARITY_TYPE", "FecPacket"]
+
+PARITY_TYPE: Final = 96
+"""The RTP payload type that everybody gives to FEC packets."""
 
 
 class FecPacket(NamedTuple):
