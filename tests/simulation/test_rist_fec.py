@@ -16,6 +16,7 @@ from terzetto.primitives.impairment import BurstLoss, LinkConditions
 from terzetto.rist.fec import RistFec
 from terzetto.rist.options import RistKnobs
 from tests.simulation.rist_invariants import check_invariants
+from tests.simulation.rist_paths import Paths, stream_over_paths
 from tests.simulation.rist_runs import stream
 
 LAYOUTS = [
@@ -228,3 +229,35 @@ async def test_a_matrix_that_the_standard_does_not_know_is_refused(autojump_cloc
     with use_network(network.add_host("bob")), pytest.raises(InvalidOption, match="fec cols is 30"):
         async with open_rist_receiver("rist://@:5000?profile=simple&fec=cols:30,rows:5"):
             pass  # pragma: no cover
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [{"profile": "simple"}, {"profile": "main", "secret": "between us"}, {"profile": "advanced"}],
+    ids=str,
+)
+async def test_what_two_paths_lose_together_is_repaired_without_a_request(
+    knobs: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    """A digger cuts both cables at once: copies are no help, and nobody is asked."""
+
+    async def dig(paths: Paths) -> None:
+        await trio.sleep(0.3)
+        for _ in range(6):
+            await trio.sleep(0.2)
+            for path in range(2):
+                paths.cut(path)
+            await trio.sleep(0.007)
+            for path in range(2):
+                paths.mend(path)
+
+    conditions = [LinkConditions(delay=0.02), LinkConditions(delay=0.03)]
+    outcome, _ = await stream_over_paths(
+        2, conditions, packets=900, interval=0.002, meanwhile=dig, fec="cols:10,rows:5", **knobs
+    )
+    receiver = outcome.receiver
+    assert outcome.payloads == outcome.sent
+    assert receiver.fec_recovered >= 15
+    assert receiver.fec_recovered == receiver.recovered
+    assert receiver.requests == 0
+    assert outcome.sender.retransmitted == 0
