@@ -55,6 +55,19 @@ async def test_a_stream_arrives_whole_whoever_calls(
         assert kinds <= {(kind, 0xFE) for kind in range(20, 24)}
 
 
+@pytest.mark.parametrize("profile", ["main", "advanced"])
+async def test_parities_travel_inside(profile: str, autojump_clock: MockClock) -> None:
+    async with world(conditions=LinkConditions(delay=0.01, loss=0.01)) as there:
+        knobs: dict[str, Any] = {"profile": profile, "fec": "cols:5,rows:5"}
+        receiver = await there.receiver(dtls=LISTENS, **knobs)
+        sender = await there.sender(dtls=CALLS, **knobs)
+        await sender.wait_connected()
+        sent = await send(sender, range(300))
+        await trio.sleep(1)
+        assert there.delivered == sent
+        assert receiver.statistics().fec_recovered > 0
+
+
 async def test_secrets_and_logins_work_inside(autojump_clock: MockClock) -> None:
     login = {"username": "rist", "password": "mainprofile", "secret": "hush"}
     async with world() as there:

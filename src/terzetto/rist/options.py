@@ -421,8 +421,8 @@ class RistOptions:
         if self.dtls is not None:
             if self.profile in ("simple", "auto"):
                 raise InvalidOption("dtls does not exist in the Simple profile", hint="use profile=main")
-            if self.one_way or self.fec is not None:
-                raise InvalidOption("dtls needs both ways of one port", hint="leave out one_way and fec")
+            if self.one_way:
+                raise InvalidOption("dtls needs both ways of one port", hint="leave out one_way")
         if self.one_way and (self.users is not None or self.username is not None):
             raise InvalidOption("one_way leaves no way to log in", hint="use a secret instead")
 

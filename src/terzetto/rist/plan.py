@@ -72,7 +72,7 @@ class Plan:
             tos=options.tos,
             sources=(options.source,) if options.source else (),
         )
-        if options.fec is not None and options.profile == "simple":
+        if options.fec is not None and options.profile in ("simple", "auto"):
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
         if options.profile in ("simple", "auto"):
             return list(await open_port_pair(self.network, wanted))

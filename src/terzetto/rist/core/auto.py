@@ -16,10 +16,11 @@ from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_timeline import SendTimeline
+from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.profile import FEEDBACK, Admits, Translator
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.simple import SimpleTranslator
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival, SourceReport
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival, ParityArrival, SourceReport
 from terzetto.rist.events import ClearTextRefused, RistEvent, RistPacket
 from terzetto.rist.wire.advanced_header import looks_like_advanced
 from terzetto.rtp.header import VERSION_BITS, VERSION_MASK
@@ -58,10 +59,12 @@ class AutoTranslator:
 
     # -- which one -----------------------------------------------------------------------------------------------
 
-    def decode(self, runs: Sequence[Run], *, now: Micros) -> list[MediaArrival | FeedbackArrival]:
+    def decode(
+        self, runs: Sequence[Run], *, now: Micros
+    ) -> list[MediaArrival | FeedbackArrival | ParityArrival]:
         """What *runs* say, as far as it is of the profile that the session's peer speaks."""
         assert self._admits is not None
-        arrivals: list[MediaArrival | FeedbackArrival] = []
+        arrivals: list[MediaArrival | FeedbackArrival | ParityArrival] = []
         for run in runs:
             for is_simple, part in _parted(run):
                 translator: Translator = self._simple if is_simple else self.tunnel
@@ -162,6 +165,16 @@ class AutoTranslator:
         return self.chosen.key_rotations
 
     @property
+    def fec_receiver(self) -> FecReceiver | None:
+        """Who hears parities of what is on the wire."""
+        return self.chosen.fec_receiver
+
+    @property
+    def parities_sent(self) -> tuple[int, int]:
+        """How many of those have left, and their bytes."""
+        return self.chosen.parities_sent
+
+    @property
     def feedback_path(self) -> int:
         """The endpoint that reports leave by."""
         return self.chosen.feedback_path
@@ -197,6 +210,12 @@ class AutoTranslator:
             flow_id=flow_id,
             is_retransmission=is_retransmission,
         )
+
+    def encode_parities(
+        self, kind: int, packets: list[Buffer], media: Address
+    ) -> tuple[Address, int, list[Buffer]]:
+        """Where parities of that *kind* go, and as what."""
+        return self.chosen.encode_parities(kind, packets, media)
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """Datagrams that say all of it to one peer."""
