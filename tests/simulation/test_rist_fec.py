@@ -15,6 +15,7 @@ from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import BurstLoss, LinkConditions
 from terzetto.rist.fec import RistFec
 from terzetto.rist.options import RistKnobs
+from terzetto.rist.wire.advanced_header import AdvancedHeader, Flag, looks_like_advanced
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_paths import Paths, stream_over_paths
 from tests.simulation.rist_runs import stream
@@ -118,6 +119,31 @@ async def test_the_tunnels_carry_parities_as_well(
     assert receiver.requests < receiver.fec_recovered
     assert outcome.payloads == outcome.sent
     assert set(receiver.dropped) <= {"replayed"}  # the first packet leaves twice
+
+
+async def test_what_is_sent_twice_is_the_same_twice_where_parities_are_of_the_wire(
+    autojump_clock: MockClock,
+) -> None:
+    """The end of a burst leaves several times; enciphered anew, it would spoil the sums that it is in."""
+    outcome = await stream(
+        1,
+        LinkConditions(delay=0.01),
+        LinkConditions(delay=0.5),  # until the receiver says that it has it
+        packets=12,
+        interval=0.3,
+        fec="cols:4,rows:4",
+        profile="advanced",
+        secret="between us",
+    )
+    assert outcome.sender.tail_probes > 3
+    sent: dict[int, set[bytes]] = {}
+    for record in outcome.media:
+        if looks_like_advanced(record.datagram):
+            header = AdvancedHeader.decode(record.datagram)
+            if not header.ssrc & 1 and not header.flags & Flag.RETRANSMISSION:
+                sent.setdefault(header.sequence, set()).add(bytes(record.datagram))
+    assert len(sent) == 12
+    assert {len(copies) for copies in sent.values()} == {1}
 
 
 @pytest.mark.parametrize("profile", ["main", "advanced"])

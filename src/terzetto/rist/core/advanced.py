@@ -495,7 +495,7 @@ class AdvancedTranslator(MainTranslator):
                 is_retransmission=is_retransmission,
             )
             if self._wire_fec is not None and not is_retransmission:
-                self._newest_datagram = first_sequence + len(payloads) - 1, datagrams[-1]
+                self._newest_datagram = first_sequence + len(payloads) - 1, bytes(datagrams[-1])
                 datagrams += self._parities(self._wire_fec, link, datagrams, first_sequence)
             return datagrams
         if any(isinstance(payload, Piece) for payload in payloads):
