@@ -118,7 +118,7 @@ async def connect_srt_group_listener(
     if not targets:
         raise InvalidOption("a group listener needs at least one URL")
     for target in targets:
-        if not target.listen:
+        if not target.listen or target.rendezvous:
             raise InvalidUrl(
                 f"{target} calls, it does not listen", hint="write srt://:port, or add mode=listener"
             )

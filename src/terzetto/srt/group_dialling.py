@@ -44,7 +44,7 @@ def member_target(url: str, options: SrtOptions | None, knobs: SrtKnobs) -> SrtT
     target = target_from_url(url, options, knobs)
     if target.listen or target.rendezvous:
         raise InvalidUrl(
-            f"{target} listens; the members of a group that we open call",
+            f"{target} does not call, as the members of a group that we open do",
             hint="use open_srt_group_listener to be called",
         )
     check_member_options(target.options)

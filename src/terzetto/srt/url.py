@@ -16,7 +16,7 @@ __all__ = ["GROUP_MODES", "SrtTarget", "target_from_url"]
 _LONGEST_MS: Final = 65_535
 _LARGEST_WEIGHT: Final = 65_535
 
-GROUP_MODES: Final = ("broadcast", "backup", "balancing")
+GROUP_MODES: Final = ("broadcast", "backup")
 
 # Parameter of the URL -> field of the options; several names are those of other tools.
 _MILLISECONDS: Final = {

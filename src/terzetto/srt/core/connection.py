@@ -253,11 +253,6 @@ class Connection:
         self._break(reason, now)
         self._finish(now)
 
-    @property
-    def last_heard_at(self) -> Micros:
-        """When the peer last said anything."""
-        return self._last_heard_at
-
     def has_room_for(self, count: int, *, now: Micros) -> bool:
         """Whether *count* packets would all be taken in now."""
         self.sender.drop_too_late(now)

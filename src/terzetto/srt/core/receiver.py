@@ -112,7 +112,7 @@ class Receiver:
         """
         self._is_member = True
         self.clock = clock
-        self.acks = AckSchedule(first=first)
+        self.acks = AckSchedule(first=-1)
         self._heard = -1
         self.follow(first)
 

@@ -75,6 +75,9 @@ class Sender:
         self.flow_window = agreement.flow_window
         self.acknowledged_to = agreement.initial_sequence
         """The peer has everything below this position, or gave it up."""
+        self.news_at: Micros = 0
+        """When the peer last told something that only our packets can have told it."""
+        self._reported_to = agreement.initial_sequence
         self._agreement = agreement
         self._counters = counters
         self._round_trip = round_trip
@@ -161,7 +164,7 @@ class Sender:
         """
         self._give_up_below(self.buffer.end)
         self.buffer.restart(position)
-        self.acknowledged_to = position
+        self.acknowledged_to = self._reported_to = position
         self._losses.clear()
         self._message = message
 
@@ -340,6 +343,7 @@ class Sender:
             self._progress_at = now
             self._silent_rounds = 1
             self.acknowledged_to = position
+            self.news_at = now
             self._release(position)
             if ack.available_buffer is None:
                 self.flow_window = max(0, self.flow_window - released)
@@ -363,6 +367,9 @@ class Sender:
             last = first + ((wire_last - wire_first) & SEQUENCE_MASK)
             if last >= buffer.unsent:
                 return gone, False
+            if last > self._reported_to:
+                self._reported_to = last
+                self.news_at = now
             if first < buffer.base:
                 gone.append(DropRequest(wire_first, min(last, buffer.base - 1) & SEQUENCE_MASK))
                 first = buffer.base

@@ -5,8 +5,9 @@ has been silent for longer than its stability timeout, and *wary* when it answer
 done so for a while. When none is fresh or stable, or when one that stands by has more weight than all that send,
 the best of those that stand by takes over. Once one is stable, all behind it fall silent.
 
-States, timeouts and order are libsrt's. One thing is ours: silence counts only while something waits to be
-acknowledged, so that a source which pauses does not look like a link that failed.
+States, timeouts and order are libsrt's. What counts as an answer is ours: silence counts only while something waits
+to be acknowledged, so that a source which pauses does not look like a link that failed; and it ends only with an
+answer to what we sent, so that a link whose way back still works does not look sound.
 """
 
 from __future__ import annotations
@@ -67,11 +68,14 @@ class Link:
         return min(max(measured, self._least_timeout), latency)
 
     def silence(self, now: Micros) -> Micros:
-        """How long an answer is overdue."""
-        waiting_since = self.connection.sender.waiting_since
-        if waiting_since is None:
+        """How long an answer is overdue.
+
+        Keep-alives and repeated reports do not count: they still come when nothing of ours arrives any more.
+        """
+        sender = self.connection.sender
+        if sender.waiting_since is None:
             return 0
-        return now - max(self.connection.last_heard_at, waiting_since)
+        return now - max(sender.news_at, sender.waiting_since)
 
     def activate(self, *, now: Micros) -> None:
         """It begins to send."""
