@@ -2,6 +2,7 @@
 
 ``options MODULE CLASS``    every field of a class of options: default, and what it does
 ``rist-url-parameters``     the same by their names in URLs
+``rtsp-url-parameters SIDE``  those of RTSP, of a ``client`` or a ``server``
 ``fields MODULE CLASS``     the fields of a value, with their docstrings
 ``rist-events``             what may happen to a session
 ``srt-options``             options of SRT with their names in URLs, and until when they can be set
@@ -30,6 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import terzetto.errors
 from terzetto.rist import url as rist_url
+from terzetto.rtsp import url as rtsp_url
 
 
 class _Table(SphinxDirective):
@@ -63,6 +65,16 @@ class UrlParameters(_Table):
 
     def run(self) -> list[nodes.Node]:
         return self.table(("parameter", "value", "option"), sorted(_url_parameters()))
+
+
+class RtspUrlParameters(_Table):
+    """``rtsp-url-parameters``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        rows = sorted(_rtsp_url_parameters(self.arguments[0]))
+        return self.table(("parameter", "value", "option"), rows)
 
 
 class Fields(_Table):
@@ -179,6 +191,13 @@ def _url_parameters() -> Iterator[tuple[str, str, str]]:
     yield "`profile`", ", ".join(f"`{each}`" for each in rist_url._PROFILES), "`profile`"
 
 
+def _rtsp_url_parameters(side: str) -> Iterator[tuple[str, str, str]]:
+    kinds = {"MILLISECONDS": "milliseconds", "INTEGERS": "a number", "TEXTS": "text", "SWITCHES": "0 or 1"}
+    for kind, value in kinds.items():
+        for name, field in getattr(rtsp_url, f"{side.upper()}_{kind}", {}).items():
+            yield f"`{rtsp_url.PREFIX}{name}`", value, f"`{field}`"
+
+
 def _errors(kind: type[BaseException], depth: int) -> Iterator[tuple[str, str, str]]:
     ours = terzetto.errors.TerzettoError
     others = [
@@ -212,6 +231,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("options", Options)
     app.add_directive("rist-url-parameters", UrlParameters)
+    app.add_directive("rtsp-url-parameters", RtspUrlParameters)
     app.add_directive("rist-events", Events)
     app.add_directive("srt-options", SrtOptionsTable)
     app.add_directive("srt-events", SrtEvents)

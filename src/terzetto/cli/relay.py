@@ -71,6 +71,8 @@ def relay(
 
     rist://HOST:PORT   RIST; rist://@HOST:PORT or rist://@:PORT listens.
 
+    rtsp://HOST/PATH   RTSP: play, or publish; rtsp://@:PORT/PATH is published to, or serves any number of players.
+
     udp://HOST:PORT    plain datagrams, unicast or multicast; an input is udp://@:PORT or udp://@GROUP:PORT.
 
     rtp://HOST:PORT    the same with an RTP header.

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
 import trio
 
 from terzetto.primitives.datagrams import Buffer
 from terzetto.url import EndpointUrl
+
+if TYPE_CHECKING:
+    from terzetto.rtsp.events import RtspPacket
+    from terzetto.rtsp.wire.description import Description
 
 __all__ = [
     "NOTHING",
@@ -25,6 +29,7 @@ __all__ = [
     "Level",
     "Plan",
     "Report",
+    "RtpRun",
     "Sink",
     "SinkPlan",
     "Source",
@@ -35,12 +40,26 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 Level: TypeAlias = Literal["info", "warning"]
 
 
+class RtpRun(NamedTuple):
+    """The RTP packets in which the payloads of a batch came, one for each, and what they are packets of.
+
+    An output that speaks RTP itself sends these as they are, whatever their format; to all others the payloads are
+    bytes, which makes sense only where they are an MPEG transport stream.
+    """
+
+    description: Description
+    packets: Sequence[RtspPacket]
+    is_transport_stream: bool
+
+
 class Batch(NamedTuple):
     """Payloads that arrived together and leave together, oldest first."""
 
     payloads: Sequence[Buffer]
     source_time: float | None = None
     """The moment of the first payload on trio's clock, where the source knows better than "now"."""
+    rtp: RtpRun | None = None
+    """The same as RTP, where it came so and the formats are known."""
 
 
 class Report(Protocol):
@@ -119,6 +138,8 @@ class Plan(Generic[ResourceT]):
     open: Callable[[trio.Nursery, Report], Awaitable[ResourceT]] = attrs.field(repr=False)
     also: tuple[EndpointUrl, ...] = ()
     """The other paths of the same stream."""
+    takes_rtp: bool = attrs.field(default=False, kw_only=True)
+    """Of a sink: whether it sends `Batch.rtp` on, so that formats need not be transport streams."""
 
     @property
     def name(self) -> str:

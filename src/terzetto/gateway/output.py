@@ -15,8 +15,8 @@ from typing import Final
 import trio
 
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import CallerError, TerzettoError
-from terzetto.gateway.contract import Batch, Json, Report, Sink, SinkPlan
+from terzetto.errors import CallerError, TerzettoError, UnsupportedOperation
+from terzetto.gateway.contract import Batch, Json, Report, RtpRun, Sink, SinkPlan
 
 __all__ = ["QUEUE_LIMIT", "Output"]
 
@@ -85,6 +85,9 @@ class Output:
     def offer(self, batch: Batch, octets: int) -> None:
         """Take *batch*, of that many bytes."""
         if self.is_gone:
+            return
+        if batch.rtp is not None and not batch.rtp.is_transport_stream and not self.plan.takes_rtp:
+            self._refuse(batch.rtp)
             return
         sink = self._sink
         if sink is not None and not self._waiting and not self._is_busy:
@@ -167,7 +170,7 @@ class Output:
             try:
                 self._sink = sink
                 self._is_reached = False
-                if self.failure is not None:
+                if self.failure is not None and not self.is_gone:
                     self.failure = None
                     self._report("reopened", "open again")
                 self.opened.set()
@@ -233,13 +236,14 @@ class Output:
         self._took.set()
 
     def _take(self) -> Batch:
-        self._waiting = 0
-        if len(self._queue) == 1:
-            return self._queue.popleft()[1]
-        batches = [batch for _, batch in self._queue]
-        self._queue.clear()
+        batches = [self._queue.popleft()[1]]
+        while self._queue and _is_of_the_same(batches[0], self._queue[0][1]):
+            batches.append(self._queue.popleft()[1])
+        self._waiting = sum(len(batch.payloads) for _, batch in self._queue)
+        if len(batches) == 1:
+            return batches[0]
         payloads = [payload for batch in batches for payload in batch.payloads]
-        return Batch(payloads, batches[0].source_time)
+        return Batch(payloads, batches[0].source_time, _joined([batch.rtp for batch in batches]))
 
     def _enqueue(self, batch: Batch) -> None:
         self._queue.append((trio.current_time(), batch))
@@ -272,6 +276,18 @@ class Output:
                 level="warning",
             )
 
+    def _refuse(self, rtp: RtpRun) -> None:
+        """What comes in makes no sense to this output, now or later."""
+        self.is_gone = True
+        formats = [each.encoding for media in rtp.description.medias for each in media.formats]
+        self.failure = UnsupportedOperation(
+            f"the input sends {', '.join(dict.fromkeys(formats))}, and no MPEG transport stream",
+            hint="only rtsp:// outputs carry that",
+        )
+        self._report("refused", str(self.failure), level="warning")
+        self.end()
+        self._on_gone()
+
     def _give_up(self, why: str) -> None:
         lost, self._waiting = self._waiting, 0
         self._queue.clear()
@@ -281,3 +297,17 @@ class Output:
     def _count(self, batch: Batch, sign: int = 1) -> None:
         self.packets += sign * len(batch.payloads)
         self.octets += sign * sum(map(len, batch.payloads))
+
+
+def _is_of_the_same(one: Batch, other: Batch) -> bool:
+    """Whether the two can leave as one batch: what is in RTP stays with its description."""
+    if one.rtp is None or other.rtp is None:
+        return one.rtp is other.rtp
+    return one.rtp.description is other.rtp.description or one.rtp.description == other.rtp.description
+
+
+def _joined(runs: list[RtpRun | None]) -> RtpRun | None:
+    found = [run for run in runs if run is not None]
+    if not found:
+        return None
+    return found[0]._replace(packets=[packet for run in found for packet in run.packets])

@@ -40,6 +40,8 @@ _MODULES: Final = {
     "file": "terzetto.gateway.file",
     "rist": "terzetto.gateway.rist",
     "rtp": "terzetto.gateway.rtp",
+    "rtsp": "terzetto.gateway.rtsp",
+    "rtsps": "terzetto.gateway.rtsp",
     "srt": "terzetto.gateway.srt",
     "stdio": "terzetto.gateway.stdio",
     "udp": "terzetto.gateway.udp",

@@ -131,6 +131,7 @@ class ServerStream:
         self._udp_endpoints: tuple[DatagramEndpoint, DatagramEndpoint] | None = None
         self._groups: dict[int, _Group] = {}
         self._readers: dict[Reader, None] = {}
+        self._playing: set[Reader] = set()
         self._closed = False
         self.on_keyframe_wanted: Callable[[int], None] | None = None
         """Called with a media's index when a reader asks for a new picture."""
@@ -193,7 +194,7 @@ class ServerStream:
     @property
     def readers(self) -> int:
         """How many sessions play."""
-        return len({reader for active in self._active for reader in active})
+        return len(self._playing)
 
     def statistics(self) -> ServerStreamStatistics:
         """A snapshot of the counters."""
@@ -211,8 +212,16 @@ class ServerStream:
     def remove(self, reader: Reader) -> None:
         """Somebody left."""
         self._readers.pop(reader, None)
+        self._playing.discard(reader)
         for active in self._active:
             active.pop(reader, None)
+
+    def note_playing(self, reader: Reader, *, is_playing: bool) -> None:
+        """Somebody plays from now on, by whatever transport, or pauses."""
+        if is_playing:
+            self._playing.add(reader)
+        else:
+            self._playing.discard(reader)
 
     def activate(self, media: int, reader: Reader) -> None:
         """From now on send *media* to *reader*."""

@@ -68,6 +68,23 @@ class RtspPublication:
 
         Waits while the server takes less than it is sent. Raises `PeerError` once the connection is gone.
         """
+        self.write(media, packets, ntp=ntp)
+        await trio.lowlevel.checkpoint()
+        connection = self._connection
+        if self._udp is not None:
+            await self._udp.wait_writable()
+        elif connection is not None and not self.has_room:
+            await connection.session.wait_written()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the server keeps up; where it does not, what is written waits in memory."""
+        if self._udp is not None:
+            return self._udp.is_writable
+        return self._connection is not None and self._connection.session.backlog <= _BACKLOG
+
+    def write(self, media: int, packets: Sequence[Buffer], *, ntp: Micros | None = None) -> None:
+        """The same as `send` without waiting; look at `has_room` before."""
         core, connection = self._core, self._connection
         if core is None or connection is None:
             raise trio.ClosedResourceError
@@ -79,15 +96,11 @@ class RtspPublication:
             raise ValueError(f"cannot send that: {exc.reason}") from None
         except KeyError:
             raise UnsupportedOperation(f"there is no media {media} in what was announced") from None
-        await trio.lowlevel.checkpoint()
         if self._udp is not None:
             self._udp.drain()
-            await self._udp.wait_writable()
             return
         connection.control.send_frames(core.poll_interleaved())
         connection.session.drain()
-        if connection.session.backlog > _BACKLOG:
-            await connection.session.wait_written()
 
     def statistics(self) -> list[MediaSendStatistics]:
         """Counters of each media."""

@@ -156,6 +156,7 @@ class RtspServerSession(Reader):
         stream, rules = self.stream, self._rules
         if stream is None:
             return
+        stream.note_playing(self, is_playing=True)
         medias = stream.description.medias
         back = [index for index in rules.set_up if medias[index].is_back_channel]
         if back and self._reception is None:
@@ -183,6 +184,7 @@ class RtspServerSession(Reader):
         stream, rules = self.stream, self._rules
         if stream is None:
             return
+        stream.note_playing(self, is_playing=False)
         for index, each in rules.set_up.items():
             stream.deactivate(index, self)
             if each.client_ports is not None:
