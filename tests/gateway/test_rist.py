@@ -128,3 +128,39 @@ def test_mistakes_in_the_url_show_before_anything_is_open() -> None:
         plan_sink("rist://10.0.0.2:6000?bufer=200")
     with pytest.raises(InvalidUrl, match="no parameter"):
         plan_source("rist://@:6000?colour=blue")
+
+
+async def test_two_paths_with_a_comma_between_carry_one_flow(autojump_clock: MockClock) -> None:
+    network = SimulatedNetwork(6)
+    alice, bob = network.add_host("alice"), network.add_host("bob", "10.9.0.2", "10.9.1.2")
+    cables = [network.connect(alice, address, LOSSY) for address in ("10.9.0.2", "10.9.1.2")]
+    batches = numbered(100, 3)
+    source, sink = ListSource(batches, every=0.05), ListSink()
+    notices = Notices()
+    output = plan_sink(
+        "rist://10.9.0.2:6000?profile=simple&buffer=400,rist://10.9.1.2:7000?profile=simple&buffer=400&weight=0"
+    )
+    assert output.name.count("rist://") == 2
+    entrance = plan_source(
+        "rist://@10.9.0.2:6000?profile=simple&buffer=400,rist://@10.9.1.2:7000?profile=simple&buffer=400"
+    )
+    outward = Route(source_plan(source), [output], notice=notices)
+    inward = Route(entrance, [sink_plan(sink)], notice=Notices())
+    type(source).is_patient = True
+    try:
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                nursery.start_soon(inward.run)
+            await trio.sleep(0.2)
+            with use_network(alice):
+                nursery.start_soon(outward.run)
+            await trio.sleep(1)
+            for link in cables[0]:
+                link.cut()
+            await trio.sleep(10)
+            nursery.cancel_scope.cancel()
+    finally:
+        type(source).is_patient = False
+    assert sink.got == joined(batches)
+    assert notices.named("path_up")
+    assert notices.named("path_down")

@@ -50,7 +50,7 @@ async def test_whatever_the_paths_do_what_could_be_saved_is_delivered_once_in_or
     check_invariants(outcome, buffer=0.8, longest_delay=0.07)
 
 
-@pytest.mark.parametrize("profile", ["simple", "main"])
+@pytest.mark.parametrize("profile", ["simple", "main", "advanced"])
 async def test_two_paths_that_lose_four_of_ten_deliver_everything(
     profile: str, autojump_clock: MockClock
 ) -> None:
@@ -58,6 +58,8 @@ async def test_two_paths_that_lose_four_of_ten_deliver_everything(
     knobs: RistKnobs = {"profile": "simple"}
     if profile == "main":
         knobs = {"profile": "main", "secret": "carry both"}
+    elif profile == "advanced":
+        knobs = {"profile": "advanced", "secret": "carry both"}
     outcome, _ = await stream_over_paths(5, [bad, bad], packets=1000, **knobs)
     assert outcome.payloads == outcome.sent
     assert outcome.receiver.unrecovered == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 import trio
@@ -15,7 +15,7 @@ from terzetto.rist.runtime import Silence
 from terzetto.rist.url import options_from_url
 from terzetto.url import EndpointUrl
 
-__all__ = ["RistSink", "RistSource", "plan_sink", "plan_source"]
+__all__ = ["RistSink", "RistSource", "plan_bonded_sink", "plan_bonded_source", "plan_sink", "plan_source"]
 
 # A caller that starts first is normal, and so is a name server that takes a second; five are worth a word.
 _PATIENCE: Final = 5.0
@@ -80,33 +80,50 @@ class RistSink(Sink):
 
 def plan_source(url: EndpointUrl, settings: InputSettings) -> SourcePlan:
     """Receive a flow from or at *url*."""
+    return plan_bonded_source([url], settings)
+
+
+def plan_bonded_source(urls: Sequence[EndpointUrl], settings: InputSettings) -> SourcePlan:
+    """Receive one flow over the paths of *urls*."""
     del settings
-    options_from_url(url, None, {})
+    for path in urls:
+        options_from_url(path, None, {})
 
     async def open_source(nursery: trio.Nursery, report: Report) -> Source:
-        receiver = await connect_rist_receiver(nursery, url.to_string(reveal=True))
-        _watch(nursery, url, receiver, report)
+        receiver = await connect_rist_receiver(nursery, _wanted(urls))
+        _watch(nursery, urls, receiver, report)
         return RistSource(receiver)
 
-    return SourcePlan(url, open_source)
+    return SourcePlan(urls[0], open_source, tuple(urls[1:]))
 
 
 def plan_sink(url: EndpointUrl) -> SinkPlan:
     """Send a flow to *url*, or to who calls there."""
-    options_from_url(url, None, {})
+    return plan_bonded_sink([url])
+
+
+def plan_bonded_sink(urls: Sequence[EndpointUrl]) -> SinkPlan:
+    """Send one flow over the paths of *urls*."""
+    for path in urls:
+        options_from_url(path, None, {})
 
     async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
-        sender = await connect_rist_sender(nursery, url.to_string(reveal=True))
-        _watch(nursery, url, sender, report)
+        sender = await connect_rist_sender(nursery, _wanted(urls))
+        _watch(nursery, urls, sender, report)
         return RistSink(sender)
 
-    return SinkPlan(url, open_sink)
+    return SinkPlan(urls[0], open_sink, tuple(urls[1:]))
+
+
+def _wanted(urls: Sequence[EndpointUrl]) -> str | list[str]:
+    revealed = [url.to_string(reveal=True) for url in urls]
+    return revealed[0] if len(revealed) == 1 else revealed
 
 
 def _watch(
-    nursery: trio.Nursery, url: EndpointUrl, stream: RistSender | RistReceiver, report: Report
+    nursery: trio.Nursery, urls: Sequence[EndpointUrl], stream: RistSender | RistReceiver, report: Report
 ) -> None:
-    if url.listen:
+    if urls[0].listen:
         report("listening", f"listening at {stream.local_address}")
     nursery.start_soon(_retell, stream.events(), report)
     nursery.start_soon(_mind_silence, stream, stream.explain_silence, report)
@@ -149,6 +166,10 @@ def _words(event: RistEvent) -> tuple[str, str, bool] | None:
             return "peer_moved", f"{event.was} now sends from {event.peer}", False
         case events.StrangerIgnored():
             return "stranger_ignored", f"{event.stranger} sends here too, and is ignored", True
+        case events.PathUp():
+            return "path_up", f"path {event.path}, {event.url}, is up", False
+        case events.PathDown():
+            return "path_down", f"path {event.path}, {event.url}, is down: {event.reason}", True
         case events.FlowStarted():
             return "flow_started", f"flow {event.flow_id} begins", False
         case events.FlowRestarted():
