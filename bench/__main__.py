@@ -32,8 +32,8 @@ IMPAIRMENTS: Final = {
     "jitter": "--loss 1 --delay 20 --jitter 5",
 }
 
-BEGIN: Final = "<!-- bench: begin -->"
-END: Final = "<!-- bench: end -->"
+BEGIN: Final = "<!-- bench{section}: begin -->"
+END: Final = "<!-- bench{section}: end -->"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table, end="")
     if options.into:
         page: Path = options.into
-        page.write_text(replace_between(page.read_text(), table, begin=BEGIN, end=END))
+        section = f" {options.section}" if options.section else ""
+        begin, end = (mark.format(section=section) for mark in (BEGIN, END))
+        page.write_text(replace_between(page.read_text(), table, begin=begin, end=end))
     return 1 if any(result.error for result in results) else 0
 
 
@@ -152,7 +154,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, help="append every run to this file, a line of JSON each")
     add("--logs", type=Path, help="a folder for what the peers print")
     add("--report", type=Path, nargs="+", help="measure nothing, make the tables of these files")
-    add("--into", type=Path, help=f"write the tables into a page, between {BEGIN} and {END}")
+    add("--into", type=Path, help="write the tables into a page, between <!-- bench: begin --> and its end")
+    add("--section", default="", help="write them between <!-- bench SECTION: begin --> and its end")
     return parser
 
 
