@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import index
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -187,7 +188,8 @@ class SimulatedStream(ByteStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; empty at the end."""
-        if max_bytes is not None and max_bytes < 1:
+        # A fraction of a byte is the caller's mistake, to be heard before anybody waits.
+        if max_bytes is not None and index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         if self._is_receiving:
             raise trio.BusyResourceError("another task is receiving on this connection")
