@@ -5,6 +5,7 @@
 ``rtsp-url-parameters SIDE``  those of RTSP, of a ``client`` or a ``server``
 ``fields MODULE CLASS``     the fields of a value, with their docstrings
 ``rist-events``             what may happen to a session
+``rtsp-events``             what may happen to an RTSP client
 ``srt-options``             options of SRT with their names in URLs, and until when they can be set
 ``srt-events``              what may happen to an SRT connection or listener
 ``error-tree``              the exceptions, by whose fault it is
@@ -20,6 +21,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from enum import Enum
+from typing import get_args
 from unittest import mock
 
 import attrs
@@ -134,6 +136,23 @@ class SrtEvents(_Table):
         return self.table(("event", "fields", "when"), _events(value for value in values if attrs.has(value)))
 
 
+class RtspEvents(_Table):
+    """``rtsp-events``."""
+
+    def run(self) -> list[nodes.Node]:
+        from terzetto.rtsp import events
+
+        rows = (
+            (
+                f"`{value.__name__}`",
+                ", ".join(f"`{field.name}`" for field in attrs.fields(value)),
+                _paragraph(value.__doc__),
+            )
+            for value in get_args(events.ClientEvent)
+        )
+        return self.table(("event", "fields", "when"), rows)
+
+
 class ErrorTree(_Table):
     """``error-tree``."""
 
@@ -233,6 +252,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("rist-url-parameters", UrlParameters)
     app.add_directive("rtsp-url-parameters", RtspUrlParameters)
     app.add_directive("rist-events", Events)
+    app.add_directive("rtsp-events", RtspEvents)
     app.add_directive("srt-options", SrtOptionsTable)
     app.add_directive("srt-events", SrtEvents)
     app.add_directive("fields", Fields)

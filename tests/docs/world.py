@@ -8,7 +8,7 @@ find themselves on the simulated network, under a clock that jumps.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 from unittest import mock
 
@@ -18,6 +18,7 @@ from trio.testing import MockClock
 import terzetto as tz
 from terzetto.net.endpoint import Address, EndpointOptions, Run
 from terzetto.net.network import current_network
+from terzetto.rtsp.api import Description, PathHandler, TransportStreamPacketizer
 from terzetto.testing import (
     LinkConditions,
     SimulatedNetwork,
@@ -28,6 +29,7 @@ from terzetto.testing import (
 __all__ = ["COUNTERPARTS", "World"]
 
 _PAYLOAD: Final = bytes(range(47)) * 28
+_TS_PACKETS: Final = (b"\x47\x01\x00\x10" + bytes(184)) * 7
 
 # Longer than anything in our pages takes, in a time that costs nothing.
 _PATIENCE: Final = 300.0
@@ -58,9 +60,33 @@ async def udp_source(_world: World) -> None:
             await trio.sleep(len(_PAYLOAD) * 8 / 2e6)
 
 
+async def camera(_world: World) -> None:
+    """Serves a transport stream at rtsp://192.0.2.7/stream, and takes publishers elsewhere."""
+    stream = tz.ServerStream(Description.mpeg_ts("camera"))
+    packetizer = TransportStreamPacketizer(lambda packets: stream.write(0, packets))
+    handler = PathHandler({"/stream": stream}, accept_publishers=True)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(tz.serve_rtsp, handler, "rtsp://:554")
+        while True:
+            packetizer.send(_TS_PACKETS)
+            await trio.sleep(len(_TS_PACKETS) * 8 / 2e6)
+
+
+async def player(_world: World) -> None:
+    """Plays rtsp://192.0.2.1:8554/live, as soon as it is there."""
+    while True:
+        with suppress(tz.TerzettoError):
+            async with tz.open_rtsp_client("rtsp://192.0.2.1:8554/live") as client, client.play() as packets:
+                async for _ in packets:
+                    pass
+        await trio.sleep(0.5)
+
+
 Counterpart: TypeAlias = "Callable[[World], Awaitable[None]]"
 
 COUNTERPARTS: Final[dict[str, Counterpart]] = {
+    "camera": camera,
+    "player": player,
     "receiver": receiver,
     "sender": sender,
     "udp-source": udp_source,
