@@ -14,7 +14,7 @@ from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.core.connection import Signal, State
 from terzetto.srt.core.group.group import Group
-from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, SrtEvent
+from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, PacketsSkipped, SrtEvent
 from terzetto.srt.group_snapshots import group_snapshot
 from terzetto.srt.group_statistics import SrtGroupStatistics
 from terzetto.srt.log import log_event
@@ -25,6 +25,7 @@ from terzetto.srt.wire.numbers import SEQUENCE_MASK
 __all__ = ["SrtGroup"]
 
 _READ_PACKETS: Final = 1024
+_MOST_FAILURES: Final = 16
 
 # What a member that is gone had received is still delivered; nothing waits longer than its latency and this.
 _LAST_WORDS: Final = MICROS_PER_SECOND
@@ -74,6 +75,7 @@ class SrtGroup(trio.abc.Stream):
         self._next_position = core.reception.next
         self._failures: dict[str, Exception] = {}
         self._leaving: dict[Member, Micros] = {}
+        self._skipped = 0
         self._began_at = current_micros()
         self.is_started = False
         """Whether its own task runs, or has run."""
@@ -182,9 +184,16 @@ class SrtGroup(trio.abc.Stream):
 
     def failed(self, target: str, cause: Exception) -> None:
         """A member could not be reached."""
-        self._failures[target] = cause
+        self._note_failure(target, cause)
         self.publish(MemberLost(target, str(cause)))
         self._wake_all()
+
+    def _note_failure(self, target: str, cause: Exception) -> None:
+        # Where we are called every attempt has a target of its own, so the oldest make room.
+        self._failures.pop(target, None)
+        self._failures[target] = cause
+        if len(self._failures) > _MOST_FAILURES:
+            del self._failures[next(iter(self._failures))]
 
     def reconsider(self) -> None:
         """Something changed about who may still come."""
@@ -245,9 +254,8 @@ class SrtGroup(trio.abc.Stream):
         said_goodbye = connection.state is not State.BROKEN
         reason = "the peer said goodbye" if said_goodbye else connection.reason
         if not said_goodbye:
-            self._failures[member.target] = PeerError(
-                f"the connection with {member.peer_address} broke: {connection.reason}"
-            )
+            broke = PeerError(f"the connection with {member.peer_address} broke: {connection.reason}")
+            self._note_failure(member.target, broke)
         assert member.link is not None
         self._core.leave(member.link, now=now)
         member.owner = None
@@ -399,6 +407,10 @@ class SrtGroup(trio.abc.Stream):
                 now = current_micros()
                 self._readable = trio.Event()
                 taken = self._core.take(now=now, limit=_READ_PACKETS)
+                skipped = self._core.reception.skipped
+                if skipped != self._skipped:
+                    self.publish(PacketsSkipped(skipped - self._skipped))
+                    self._skipped = skipped
                 self._settle(now)
                 if taken:
                     return self._describe(taken)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -10,8 +12,10 @@ from terzetto.errors import AllPathsFailed, ConnectionRefusedByPeer, PeerTimedOu
 from terzetto.net.network import use_network
 from terzetto.primitives.reconnection import Reconnection
 from terzetto.srt.api import open_srt_listener
-from terzetto.srt.events import MemberJoined, MemberLost
+from terzetto.srt.core.group.group import Group
+from terzetto.srt.events import MemberJoined, MemberLost, PacketsSkipped
 from terzetto.srt.group_api import open_srt_group
+from terzetto.srt.wire.extensions import GroupKind
 from tests.srt.groups.world import World, receive_numbered, send_numbered, until_quiet
 
 QUICK = Reconnection(initial=0.2, longest=0.5)
@@ -50,7 +54,9 @@ async def test_what_one_member_loses_another_brings(
             with trio.move_on_after(4):
                 await receive_numbered(accepted, 1000)
         statistics = accepted.statistics()
+        told = [event.count async for event in until_quiet(accepted) if isinstance(event, PacketsSkipped)]
     assert statistics.received + statistics.unrecovered >= 990
+    assert sum(told) == statistics.unrecovered
     single = [member.statistics.lost for member in statistics.members]
     assert statistics.unrecovered * 5 < min(single)
 
@@ -166,3 +172,29 @@ async def test_closing_says_goodbye_after_everything_arrived(autojump_clock: tri
             assert await receive_numbered(accepted, 50) == list(range(50))
             with pytest.raises(trio.EndOfChannel):
                 await accepted.receive_packet()
+
+
+@pytest.mark.parametrize("mode", ["broadcast", "backup"])
+async def test_numbers_wrap_under_a_group_whose_members_come_and_go(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    begin = Group.__init__
+
+    def begin_near_the_end(self: Group, kind: GroupKind, **knobs: Any) -> None:
+        begin(self, kind, **{**knobs, "initial_sequence": 0x7FFF_FFFF - 60})
+
+    monkeypatch.setattr(Group, "__init__", begin_near_the_end)
+    world = World()
+    urls = world.urls("weight=2", "weight=1")
+    async with world.pair(mode, "weight=2", "weight=1") as (group, accepted), trio.open_nursery() as nursery:
+        nursery.start_soon(send_numbered, group, range(400), 0.01)
+
+        async def restart_all() -> None:
+            for url in urls:
+                await trio.sleep(1)
+                await group.remove(url)
+                await trio.sleep(0.5)
+                await group.add(url)
+
+        nursery.start_soon(restart_all)
+        assert await receive_numbered(accepted, 400) == list(range(400))
