@@ -111,12 +111,13 @@ class SrtOptionsTable(_Table):
         from terzetto.srt import options
 
         docs = _field_docs("terzetto.srt.options", "SrtOptions")
-        defaults = options.SrtOptions()
+        live = options.SrtOptions()
+        file = options.SrtOptions(transmission_type="file")
         rows = (
             (
                 f"`{field.name}`",
                 f"`{field.metadata['libsrt']}`" if "libsrt" in field.metadata else "",
-                f"`{_plain(getattr(defaults, field.name))}`",
+                _by_mode(getattr(live, field.name), getattr(file, field.name)),
                 field.metadata["binding"].value,
                 docs.get(field.name, ""),
             )
@@ -240,6 +241,11 @@ def _paragraph(text: str | None) -> str:
 
 def _plain(value: object) -> str:
     return value.name if isinstance(value, Enum) else str(value)
+
+
+def _by_mode(live: object, file: object) -> str:
+    """The default in live mode, and that for files where it is another one."""
+    return f"`{_plain(live)}`" if live == file else f"`{_plain(live)}`; file: `{_plain(file)}`"
 
 
 def _row(cells: Iterable[str]) -> str:

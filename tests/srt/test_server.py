@@ -251,3 +251,28 @@ async def test_a_handler_that_fails_ends_its_own_connection_only(
         assert await good.receive_some() == b"still here"
         assert len(server.streams) == 1
     assert [str(error) for error in failures] == ["a bug"]
+
+
+async def test_one_server_takes_live_media_files_and_messages(autojump_clock: trio.testing.MockClock) -> None:
+    class Any(SrtHandler):
+        async def authorize(self, request: ConnectionRequest) -> SrtOptions | SrtRefusal | None:
+            return SrtOptions(transmission_type=request.transmission_type, message_api=request.message_api)
+
+        async def serve(self, stream: SrtStream) -> None:
+            if stream.is_byte_stream:
+                await stream.send_all(b"bytes " + await stream.receive_some())
+            elif stream.options.transmission_type == "file":
+                await stream.send_message(b"message " + bytes((await stream.receive_message()).payload))
+            else:
+                await stream.send_packet(b"live " + bytes((await stream.receive_packet()).payload))
+
+    world = World(Any())
+    async with world.serving():
+        for query, answer in (
+            ("transtype=live", b"live x"),
+            ("transtype=file", b"bytes x"),
+            ("transtype=file&messageapi=1", b"message x"),
+        ):
+            async with world.caller("x", query) as stream:
+                await stream.send_all(b"x")
+                assert await stream.receive_some() == answer

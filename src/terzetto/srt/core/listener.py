@@ -25,7 +25,7 @@ from terzetto.srt.core.negotiation import (
 )
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlType, encode_control
-from terzetto.srt.wire.extensions import ExtensionRefused, Extensions, GroupMembership
+from terzetto.srt.wire.extensions import Capability, ExtensionRefused, Extensions, GroupMembership
 from terzetto.srt.wire.handshake import (
     CONCLUSION,
     HANDSHAKE_SIZE,
@@ -66,6 +66,17 @@ class ConnectionRequest:
     def name(self) -> StreamName:
         """The stream id, taken apart."""
         return parse_stream_id(self.stream_id)
+
+    @property
+    def transmission_type(self) -> str:
+        """``"live"`` or ``"file"``: what the caller wants to be let in on; another controller's name is neither."""
+        return self.extensions.congestion.decode("ascii", "replace") or "live"
+
+    @property
+    def message_api(self) -> bool:
+        """Whether the caller keeps messages apart; otherwise it sends a stream of bytes."""
+        capabilities = self.extensions.capabilities
+        return capabilities is None or not capabilities.flags & Capability.STREAM
 
     @property
     def handshake_version(self) -> int:
