@@ -44,6 +44,13 @@ async def receiver(world: World) -> None:
             world.heard += len(chunk)
 
 
+async def caller(world: World) -> None:
+    """Calls us and receives."""
+    async with tz.open_rist_receiver("rist://192.0.2.1:5000?secret=for+all+of+you") as stream:
+        async for chunk in stream:
+            world.heard += len(chunk)
+
+
 async def sender(_world: World) -> None:
     """Calls us and sends at 2 Mbit/s."""
     async with tz.open_rist_sender("rist://192.0.2.1:5000", fast_start=True) as stream:
@@ -85,6 +92,7 @@ async def player(_world: World) -> None:
 Counterpart: TypeAlias = "Callable[[World], Awaitable[None]]"
 
 COUNTERPARTS: Final[dict[str, Counterpart]] = {
+    "caller": caller,
     "camera": camera,
     "player": player,
     "receiver": receiver,

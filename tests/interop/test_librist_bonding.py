@@ -100,3 +100,26 @@ async def test_we_call_ristreceiver_over_two_paths(profile: str, weights: tuple[
     shares = [path.media_sent / statistics.sent for path in statistics.paths]
     assert shares == pytest.approx([0.75, 0.25] if any(weights) else [1.0, 1.0], abs=0.02)
     assert statistics.retransmitted > 0
+
+
+async def test_two_ristreceivers_call_one_reflector() -> None:
+    query = "buffer=1000&session-timeout=2000&secret=for-both&aes-type=128"
+    listening = free_pair()
+    async with (
+        tz.open_rist_sender(f"rist://@{HOST}:{listening}?reflector=1&buffer=1000&secret=for-both") as sender,
+        udp_output() as (one, first),
+        udp_output() as (two, second),
+        bad_network(listening, 0.05, seed=11) as port,
+        running(*f"ristreceiver -p 1 -i rist://{HOST}:{port}?{query} -o udp://{HOST}:{one}".split()),
+        running(*f"ristreceiver -p 1 -i rist://{HOST}:{port}?{query} -o udp://{HOST}:{two}".split()),
+    ):
+        with trio.fail_after(15):
+            while sum(path.connected for path in sender.statistics().paths) < 2:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+        await pace(sender.send_packet)
+        await first.wait_complete()
+        await second.wait_complete()
+        statistics = sender.statistics()
+    first.check()
+    second.check()
+    assert all(path.repeats_sent > 20 for path in statistics.paths)

@@ -35,6 +35,7 @@ from terzetto.rist.group import (
 )
 from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
 from terzetto.rist.plan import Plan, prepare
+from terzetto.rist.reflector import start_reflector
 from terzetto.rist.runtime import Runtime, Silence, ignore, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
@@ -438,6 +439,9 @@ async def connect_rist_sender(
 
 
 async def _connect_one_sender(nursery: trio.Nursery, plan: Plan, authorize: Authorize | None) -> RistSender:
+    if plan.options.reflector:
+        reflector = await start_reflector(nursery, plan, authorize)
+        return RistSender(reflector, reflector.outflow)
     endpoints = await plan.open_endpoints()
     runtime = await start_session(
         nursery, plan, plan.make_sender(), endpoints, media_tick=0.0, queue=None, authorize=authorize

@@ -93,15 +93,13 @@ class GroupPump(Generic[LegT]):
     @property
     def is_writable(self) -> bool:
         """Whether one path at least takes what is sent now; those that are behind shed, and the flow repairs."""
-        return any(runtime.session.is_writable for runtime in self._group.runtimes())
+        runtimes = self._group.runtimes()
+        return not runtimes or any(runtime.session.is_writable for runtime in runtimes)
 
     async def wait_writable(self) -> None:
         """Wait until one path has caught up; returns at once, without a checkpoint, where one is not behind."""
         while not self.is_writable:
-            runtimes = self._group.runtimes()
-            if not runtimes:
-                return
-            await runtimes[0].session.wait_writable()
+            await self._group.runtimes()[0].session.wait_writable()
 
     def commanded(self, now: Micros) -> None:
         """A command was given to the flow: every path sends its share."""
@@ -176,7 +174,10 @@ class ManyPaths:
     async def add_path(self, url: str) -> int:
         """Carry the flow over *url* too, with the options that the group was opened with; the path's number."""
         group = self._group()
-        assert self._prepare is not None
+        if self._prepare is None:
+            raise UnsupportedOperation(
+                "receivers come to a reflector by themselves, and paths cannot be added"
+            )
         return await group.add(await self._prepare(url))
 
     async def remove_path(self, path: int) -> None:
@@ -482,8 +483,8 @@ def _dialect(plan: Plan) -> tuple[int, int, int]:
     return translator.sequence_bits, translator.clock_rate, plan.options.rtp_ptype
 
 
-def new_outflow(plan: Plan, options: RistOptions) -> Outflow:
-    """A flow to send, of which *plan* is the first path."""
+def new_outflow(plan: Plan, options: RistOptions, *, is_for_many: bool = False) -> Outflow:
+    """A flow to send, of which *plan* is the first path; *is_for_many* where each path has another receiver."""
     bits, rate, _ = _dialect(plan)
     return Outflow(
         Settings.of(options),
@@ -492,6 +493,7 @@ def new_outflow(plan: Plan, options: RistOptions) -> Outflow:
         sequence_bits=bits,
         now=current_micros(),
         wall_clock_offset=plan.wall_clock_offset,
+        is_for_many=is_for_many,
     )
 
 

@@ -326,6 +326,8 @@ class RistOptions:
     """Call from this port; 0 is any."""
     weight: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
     """Among several paths: this one's share of the packets; with 0 it carries all of them."""
+    reflector: bool = attrs.field(default=False, validator=_is_switch)
+    """A sender that listens serves every receiver that calls, each with repeats of its own."""
     recovery_priority: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
     """Among several paths: those of the highest priority are asked for repeats first."""
     tick: float | None = attrs.field(
@@ -486,5 +488,6 @@ class RistKnobs(TypedDict, total=False):
     local_port: int
     weight: int
     recovery_priority: int
+    reflector: bool
     tick: float | None
     delivery_limit: int

@@ -93,6 +93,7 @@ _DTLS: Final = tuple(field.name for field in attrs.fields(RistDtls))
 _SWITCHES: Final = {
     "one-way": "one_way",
     "fast-start": "fast_start",
+    "reflector": "reflector",
     "use-key-as-passphrase": "use_key_as_passphrase",
     "null-packet-deletion": "null_packet_deletion",
     "compression": "compression",
@@ -140,7 +141,6 @@ _ELSEWHERE: Final = {
     "stream-id": "leave it out: it belongs to libRIST's udp:// side",
     "rtp-timestamp": "leave it out: it belongs to libRIST's rtp:// side",
     "rtp-sequence": "leave it out: it belongs to libRIST's rtp:// side",
-    "reflector": "leave it out: it sets a mode of libRIST's tools",
     "split": "leave it out: it matters only among several paths",
     "merge": "leave it out: it matters only among several paths",
 }

@@ -71,8 +71,11 @@ class Outflow:
         sequence_bits: int,
         now: Micros,
         wall_clock_offset: Micros,
+        is_for_many: bool = False,
     ) -> None:
+        """With *is_for_many* each leg leads to another receiver, which misses other packets than the rest."""
         self.flow_id = flow_id
+        self._gates: dict[int, RepeatGate] | None = {} if is_for_many else None
         self.legs: list[SendingLeg] = []
         self._next_index = 0
         self.counters = SenderCounters()
@@ -104,10 +107,14 @@ class Outflow:
         leg.index = self._next_index
         self._next_index += 1
         self.legs.append(leg)
+        if self._gates is not None:
+            self._gates[leg.index] = RepeatGate(self.history, self._settings, self.counters)
 
     def leave(self, leg: SendingLeg) -> None:
         """Do without *leg* from now on."""
         self.legs.remove(leg)
+        if self._gates is not None:
+            del self._gates[leg.index]
 
     @property
     def may_send(self) -> bool:
@@ -224,11 +231,12 @@ class Outflow:
 
         What was repeated before, in vain, goes by all the others as well.
         """
-        chosen = self._repeats_for(request, round_trip=round_trip, now=now)
+        gate = self._gate if self._gates is None else self._gates[asked.index]
+        chosen = self._repeats_for(gate, request, round_trip=round_trip, now=now)
         if not chosen:
             return
         asked.send_repeats(chosen)
-        if len(self.legs) < 2:
+        if len(self.legs) < 2 or self._gates is not None:
             return
         stubborn = [found for found in chosen if self._gate.times(found[0]) > 1]
         others = [leg for leg in self.legs if leg is not asked and leg.may_send and leg.is_fresh(now)]
@@ -240,13 +248,13 @@ class Outflow:
             self._retry_rate.add(size, now)
 
     def _repeats_for(
-        self, request: RepeatRequest, *, round_trip: Micros, now: Micros
+        self, gate: RepeatGate, request: RepeatRequest, *, round_trip: Micros, now: Micros
     ) -> list[tuple[int, Sent]]:
         """The packets to repeat for it; they count as repeated."""
         # The request may name the flow by its original or by its repeats' number.
         if request.ssrc & ~1 != self.flow_id or self._settings.one_way:
             return []
-        chosen = self._gate.answer(
+        chosen = gate.answer(
             request.sequences,
             sequence_bits=request.sequence_bits,
             now=now,
@@ -269,7 +277,12 @@ class Outflow:
         """Stop probing once a receiver says that it has the newest packet (libRIST never says)."""
         # A receiver that came late has not seen all of our wraps, so only what is on the wire compares.
         behind = (self.history.next_sequence - 1 - report.highest_sequence) & 0xFFFF
-        if report.source is not None and report.source & ~1 == self.flow_id and not behind:
+        if (
+            self._gates is None
+            and report.source is not None
+            and report.source & ~1 == self.flow_id
+            and not behind
+        ):
             self._probe.stop()
 
     def hear_quality(self, report: LinkQualityReport) -> None:
