@@ -9,6 +9,7 @@ import trio.testing
 from terzetto.errors import InvalidOption, InvalidUrl
 from terzetto.gateway.contract import Batch, Level, Report
 from terzetto.gateway.registry import plan_sink, plan_source
+from terzetto.gateway.transfer import plan_transfer
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.srt.api import open_srt_listener, open_srt_stream
@@ -165,6 +166,10 @@ async def test_a_stream_over_two_paths_survives_the_loss_of_either(
 def test_paths_that_do_not_belong_together_are_refused(urls: str, complaint: str) -> None:
     with pytest.raises(InvalidUrl, match=complaint):
         plan_sink(urls)
+
+
+def test_several_paths_are_no_file_transfer() -> None:
+    assert plan_transfer("file:in.ts", ["srt://here:1?weight=2,srt://here:2?weight=1"]) is None
 
 
 def test_a_comma_inside_a_query_parts_no_urls() -> None:

@@ -11,7 +11,7 @@ from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.gateway.contract import InputSettings, SinkPlan, SourcePlan
 from terzetto.url import EndpointUrl, parse_url
 
-__all__ = ["plan_sink", "plan_source"]
+__all__ = ["parse_paths", "plan_sink", "plan_source"]
 
 
 class SchemeModule(Protocol):
@@ -50,7 +50,7 @@ _MODULES: Final = {
 
 def plan_source(url: str | EndpointUrl, settings: InputSettings | None = None) -> SourcePlan:
     """Understand *url* as an input; raises `terzetto.errors.CallerError` for what is wrong with it."""
-    urls = _parse(url)
+    urls = parse_paths(url)
     if len(urls) == 1:
         return _module(urls[0]).plan_source(urls[0], settings or InputSettings())
     return _bonding_module(urls).plan_bonded_source(urls, settings or InputSettings())
@@ -58,13 +58,13 @@ def plan_source(url: str | EndpointUrl, settings: InputSettings | None = None) -
 
 def plan_sink(url: str | EndpointUrl) -> SinkPlan:
     """Understand *url* as an output; raises `terzetto.errors.CallerError` for what is wrong with it."""
-    urls = _parse(url)
+    urls = parse_paths(url)
     if len(urls) == 1:
         return _module(urls[0]).plan_sink(urls[0])
     return _bonding_module(urls).plan_bonded_sink(urls)
 
 
-def _parse(url: str | EndpointUrl) -> list[EndpointUrl]:
+def parse_paths(url: str | EndpointUrl) -> list[EndpointUrl]:
     """One URL, or several with commas between that are the paths of one stream.
 
     A comma may also stand inside a query, so only one that a scheme follows parts two URLs.

@@ -14,11 +14,12 @@ import trio
 
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidUrl, UnsupportedOperation
+from terzetto.gateway.registry import parse_paths
 from terzetto.srt.api import connect_srt_listener, connect_srt_stream
 from terzetto.srt.files import Progress, SrtTransfer, receive_file, send_file
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.url import SrtTarget, target_from_url
-from terzetto.url import EndpointUrl, parse_url
+from terzetto.url import EndpointUrl
 
 __all__ = ["Transfer", "plan_transfer"]
 
@@ -63,7 +64,7 @@ def plan_transfer(input_url: str, outputs: Sequence[str]) -> Transfer | None:
     """The transfer that these URLs mean; None where they mean a route."""
     if not any(url.startswith("srt:") for url in (input_url, *outputs)):
         return None
-    ends = [parse_url(url) for url in (input_url, *outputs)]
+    ends = [parse_paths(url)[0] for url in (input_url, *outputs)]
     peers = [target for end in ends if (target := _file_peer(end)) is not None]
     if not peers:
         return None
