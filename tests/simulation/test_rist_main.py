@@ -21,8 +21,12 @@ from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
 from terzetto.primitives.datagrams import Address, Run
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist import events
+from terzetto.rist.core.rtcp_translation import compound_from_feedback
+from terzetto.rist.core.vocabulary import Description, EchoRequest, ReceptionReport
 from terzetto.rist.runtime import Runtime
-from terzetto.rist.wire.gre import GreHeader
+from terzetto.rist.wire.gre import REDUCED, VSF, GreHeader, encode_run
+from terzetto.rist.wire.keepalive import LIBRIST_CAPABILITIES, Keepalive
+from terzetto.rist.wire.virtual_ports import VirtualPorts
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_runs import stream
 from tests.simulation.test_rist_recovery import random_conditions
@@ -499,3 +503,36 @@ async def test_a_payload_that_does_not_fit_names_the_limit(autojump_clock: MockC
         assert there.delivered == [bytes(1444)]
         there.network.settle()
         assert max(len(record.datagram) for record in there.network.trace.packets) == 1472
+
+
+@pytest.mark.parametrize("guard", [{"secret": "hush"}, LOGIN])
+@pytest.mark.parametrize("sends", [False, True])
+async def test_a_guarded_listeners_first_words_are_not_longer_than_what_a_stranger_said(
+    guard: Knobs, sends: bool, autojump_clock: MockClock
+) -> None:
+    report = compound_from_feedback(
+        [ReceptionReport(0), Description(0, "x"), EchoRequest(7, 8)], nack_type="range"
+    )
+    keepalive = encode_run(
+        [bytes.fromhex("00008000") + Keepalive(bytes(6), LIBRIST_CAPABILITIES).encode()],
+        protocol_type=VSF,
+        version=2,
+        first_sequence=0,
+    )[0]
+    rtcp = encode_run(
+        [VirtualPorts(1969, 0x8000).encode() + report], protocol_type=REDUCED, version=1, first_sequence=0
+    )[0]
+    for question in (keepalive, rtcp):
+        async with world() as there:
+            await (there.sender if sends else there.receiver)("rist://@:5000", **guard)
+            target = there.alice if sends else there.bob
+            if sends:
+                there.network.connect(there.mallory, target, LinkConditions(delay=0.01))
+            endpoint = await there.mallory.open_datagram_endpoint(EndpointOptions(local=Address("", 0)))
+            await endpoint.send([Run(Address(target.addresses[0], 5000), [question])])
+            await trio.sleep(0.035)
+            there.network.settle()
+            answers = [
+                record.datagram for record in there.network.trace.packets if record.source.port == 5000
+            ]
+            assert sum(map(len, answers)) <= len(question), answers

@@ -315,7 +315,7 @@ class AdvancedTranslator(MainTranslator):
             chosen, bodies = link.opener.open_run(packets, now=now)
             if not bodies:
                 self._collect(guest)
-                self._answer_refused(guest, now)
+                self._answer_refused(guest, run, now)
                 continue
             kind = packets.header.kind
             if kind == PayloadType.CONTROL:
@@ -413,7 +413,7 @@ class AdvancedTranslator(MainTranslator):
             # In the clear nobody makes an acquaintance, where there is a secret.
             link.opener.refuse_clear_text(len(bodies) - len(hearing.logins))
             self._collect(guest)
-            self._answer_refused(guest, now)
+            self._answer_refused(guest, run, now)
             return
         sense = hearing.sense if is_trusted else 0
         if not self._may_be_heard(guest, run, sense=sense, packets=len(bodies), now=now):

@@ -298,7 +298,7 @@ class MainTranslator:
         plains = guest.open(gre, now=now)
         if not plains:
             self._collect(guest)
-            self._answer_refused(guest, now)
+            self._answer_refused(guest, run, now)
             return
         reading = TunnelReading(run, self._dropped, self._parity_ports)
         reading.read(gre.protocol_type, plains)
@@ -317,9 +317,12 @@ class MainTranslator:
         if not sense and not self._admits.is_alive:
             return False
         if sense:
+            said_before = len(self._control)
             if not guest.is_settled:
                 self._welcome(guest, now)
             guest.address, guest.local = run.peer, run.local
+            if guest.owed:
+                self._pay(guest, _size(run) - sum(map(_size, self._control[said_before:])))
         if not guest.is_open:
             # Only who is in is listened to; what was said so far is a sign of life and no more.
             self._dropped["before the peer had proved itself"] += packets
@@ -335,14 +338,36 @@ class MainTranslator:
     def _welcome(self, guest: TunnelGuest, now: Micros) -> None:
         """The first that makes sense of a peer: keepalives, login, the application's word."""
         guest.welcome(now=now)
-        self._say_openings(guest, guest.tunnel.gre.opening(now=now))
+        guest.owed += guest.tunnel.gre.opening(now=now)
         self._collect(guest)
 
-    def _answer_refused(self, guest: TunnelGuest, now: Micros) -> None:
+    def _pay(self, guest: TunnelGuest, allowance: int) -> None:
+        """Say what opens a session, but no more bytes of it than were just heard.
+
+        Whoever forges a sender's address must not make us say more to the victim than it says itself.
+        """
+        while guest.owed:
+            said = self._say_within(guest, guest.owed[:1], allowance)
+            if said is None:
+                return
+            allowance -= said
+            del guest.owed[0]
+
+    def _say_within(self, guest: TunnelGuest, openings: Sequence[Opening], allowance: int) -> int | None:
+        """Say *openings* if they take no more than *allowance* bytes; how many they took."""
+        said_before = len(self._control)
+        self._say_openings(guest, openings)
+        said = sum(map(_size, self._control[said_before:]))
+        if said > allowance:
+            del self._control[said_before:]
+            return None
+        return said
+
+    def _answer_refused(self, guest: TunnelGuest, run: Run, now: Micros) -> None:
         """Let a caller with another secret, or none, find out."""
         version = guest.refusal_due(now) if self._remote is None else None
         if version is not None:
-            self._say_openings(guest, [Opening(TunnelContent.KEEPALIVE, version)])
+            self._say_within(guest, [Opening(TunnelContent.KEEPALIVE, version)], _size(run))
 
     def _negotiate(self, guest: TunnelGuest, asked: BufferNegotiation) -> None:
         """Single streams are not negotiated apart; who asks how long we can repeat is told."""
@@ -440,3 +465,7 @@ class MainTranslator:
         if frames:
             self._control.append(guest.run(guest.tunnel.wrap_login(frames)))
         self._events += guest.poll_events()
+
+
+def _size(run: Run) -> int:
+    return sum(map(len, run.datagrams))

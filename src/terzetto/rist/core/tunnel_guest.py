@@ -14,6 +14,7 @@ from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core import psk_receiver as psk
+from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.tunnel import Tunnel
 from terzetto.rist.core.tunnel_login import TunnelLogin
 from terzetto.rist.core.tunnel_settings import TunnelSettings
@@ -46,6 +47,8 @@ class TunnelGuest:
             self.login = TunnelLogin(machine, self.tunnel, address, needs_keys=settings.session_keys)
         self.login_at: Micros | None = None
         """When to begin the login."""
+        self.owed: list[Opening] = []
+        """What is still to be said to open the session."""
         self.is_settled = False
         """Whether anything that makes sense has come from it."""
         self.wide_key = False
