@@ -56,11 +56,13 @@ class Arrivals:
     def is_complete(self) -> bool:
         return len(self.counted()) >= COUNTED * SIZE
 
-    def check(self) -> None:
-        """Whether every counted packet is there, once, in order, bit for bit."""
+    def check(self, about: object = "") -> None:
+        """Whether every counted packet is there, once, in order, bit for bit; *about* explains a failure."""
         numbers = [number for number in self.numbers() if LEAD <= number < LEAD + COUNTED]
         missing = sorted(set(range(LEAD, LEAD + COUNTED)) - set(numbers))
-        assert not missing, f"{len(missing)} of {COUNTED} packets are missing, the first is {missing[0]}"
+        assert not missing, (
+            f"{len(missing)} of {COUNTED} packets are missing, the first is {missing[0]}; {about}"
+        )
         assert numbers == list(range(LEAD, LEAD + COUNTED))
         assert hashlib.sha256(self.counted()).hexdigest() == DIGEST
 

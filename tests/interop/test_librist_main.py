@@ -78,7 +78,7 @@ async def test_ristsender_calls_us(security: str, loss: float) -> None:
         await arrivals.wait_complete()
         nursery.cancel_scope.cancel()
     statistics = receiver.statistics()
-    arrivals.check()
+    arrivals.check(statistics)
     assert statistics.peer.cname == "tool"
     assert statistics.peer.round_trip_measured
     assert (statistics.recovered > 20) == (loss > 0)
@@ -103,7 +103,7 @@ async def test_we_call_ristreceiver(security: str, loss: float) -> None:
         await pace(sender.send_packet)
         await arrivals.wait_complete()
         statistics = sender.statistics()
-    arrivals.check()
+    arrivals.check(statistics)
     assert statistics.peer.cname == "tool"
     assert statistics.peer.round_trip_measured
     assert (statistics.retransmitted > 20) == (loss > 0)
@@ -127,7 +127,7 @@ async def test_ristreceiver_calls_us(security: str, loss: float) -> None:
         await pace(sender.send_packet)
         await arrivals.wait_complete()
         statistics = sender.statistics()
-    arrivals.check()
+    arrivals.check(statistics)
     assert (statistics.retransmitted > 20) == (loss > 0)
 
 
@@ -152,7 +152,7 @@ async def test_we_call_ristsender(security: str, loss: float) -> None:
         await pace(send)
         await arrivals.wait_complete()
         nursery.cancel_scope.cancel()
-    arrivals.check()
+    arrivals.check(receiver.statistics())
     assert (receiver.statistics().recovered > 20) == (loss > 0)
 
 
