@@ -19,7 +19,7 @@ from terzetto.srt.events import ConnectionRefused, SrtEvent
 from terzetto.srt.listening import SrtRefusal
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.key_material import KmState
-from tests.interop.srt_peers import CHUNK, ffmpeg, free_port, running, tool
+from tests.interop.srt_peers import CHUNK, ffmpeg, free_port, running, tool, wait_bound
 
 pytestmark = pytest.mark.interop
 
@@ -39,6 +39,28 @@ async def trickle(write: trio.abc.SendStream | SrtStream) -> None:
     for start in range(0, len(DATA), 4 * CHUNK):
         await write.send_all(DATA[start : start + 4 * CHUNK])
         await trio.sleep(0.003)
+
+
+async def send_to_tool(stream: SrtStream, process: trio.Process) -> None:
+    """Send everything, and check that the tool writes all of it.
+
+    Its output is buffered, and asked to end it drops what it has not read: so more follows until all is out.
+    """
+    assert process.stdout is not None
+    source = process.stdout
+    is_out = trio.Event()
+
+    async def read() -> None:
+        assert await digest_of(source) == DIGEST
+        is_out.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trickle(stream)
+        while not is_out.is_set():
+            await stream.send_all(bytes(CHUNK))
+            await trio.sleep(0.01)
+    process.terminate()
 
 
 async def feed(process: trio.Process, *, padding: int = 0) -> None:
@@ -93,7 +115,7 @@ async def test_what_srt_live_transmit_sends_arrives(query: str, tool_calls: bool
                 assert await digest_of(stream) == DIGEST
         else:
             async with running(tool("file://con", f"srt://:{port}?mode=listener&{query}")) as process:
-                await trio.sleep(0.3)
+                await wait_bound(port)
                 async with (
                     open_srt_stream(f"srt://127.0.0.1:{port}?{query}") as stream,
                     trio.open_nursery() as nursery,
@@ -110,32 +132,18 @@ async def test_what_srt_live_transmit_sends_arrives(query: str, tool_calls: bool
 async def test_what_we_send_arrives_at_srt_live_transmit(query: str, tool_calls: bool) -> None:
     port = free_port()
 
-    async def serve(stream: SrtStream, process: trio.Process) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_tool, process)
-            await trio.sleep(0.2)
-            await trickle(stream)
-            await stream.aclose()
-            # Its output is buffered; asked to end, it writes the rest.
-            await trio.sleep(0.2)
-            process.terminate()
-
-    async def read_tool(process: trio.Process) -> None:
-        assert process.stdout is not None
-        assert await digest_of(process.stdout) == DIGEST
-
     with trio.fail_after(30):
         if tool_calls:
             async with (
                 open_srt_listener(f"srt://@127.0.0.1:{port}?{query}") as listener,
                 running(tool(f"srt://127.0.0.1:{port}?{query}", "file://con")) as process,
             ):
-                await serve(await listener.accept(), process)
+                await send_to_tool(await listener.accept(), process)
         else:
             async with running(tool(f"srt://:{port}?mode=listener&{query}", "file://con")) as process:
-                await trio.sleep(0.3)
+                await wait_bound(port)
                 async with open_srt_stream(f"srt://127.0.0.1:{port}?{query}") as stream:
-                    await serve(stream, process)
+                    await send_to_tool(stream, process)
 
 
 @pytest.mark.parametrize("tool_has", ["another-passphrase", ""])
@@ -144,7 +152,7 @@ async def test_a_wrong_or_missing_passphrase_is_said_on_our_side(tool_has: str) 
     query = f"&passphrase={tool_has}" if tool_has else ""
     with trio.fail_after(20):
         async with running(tool(f"srt://:{port}?mode=listener{query}", "file://con")):
-            await trio.sleep(0.3)
+            await wait_bound(port)
             with pytest.raises(AuthenticationFailed, match="passphrase") as caught:
                 async with open_srt_stream(f"srt://127.0.0.1:{port}?passphrase=correct-horse-battery"):
                     pass  # pragma: no cover
@@ -207,21 +215,12 @@ async def test_a_lossy_way_to_and_from_srt_live_transmit_loses_nothing(we_send: 
         running(tool(*(direction if we_send else direction[::-1]))) as process,
         trio.open_nursery() as nursery,
     ):
-        await trio.sleep(0.3)
         with trio.fail_after(40):
+            await wait_bound(port)
             url = f"srt://{proxy.listen_address}?{query}&kmrefreshrate=500&kmpreannounce=100"
             async with open_srt_stream(url, connect_timeout=10.0) as stream:
                 if we_send:
-
-                    async def read() -> None:
-                        assert process.stdout is not None
-                        assert await digest_of(process.stdout) == DIGEST
-
-                    nursery.start_soon(read)
-                    await trickle(stream)
-                    await stream.aclose()
-                    await trio.sleep(0.3)
-                    process.terminate()
+                    await send_to_tool(stream, process)
                     assert stream.statistics().retransmitted > 20
                 else:
                     nursery.start_soon(partial(feed, process, padding=50))
@@ -261,7 +260,7 @@ async def test_a_transport_stream_from_ffmpeg_arrives_whole(ffmpeg_calls: bool) 
                     media += chunk
         else:
             async with running(command):
-                await trio.sleep(1)
+                await wait_bound(port)
                 async with open_srt_stream(f"srt://127.0.0.1:{port}?{OUR_QUERY}") as stream:
                     async for chunk in stream:
                         media += chunk
@@ -319,7 +318,7 @@ async def test_ffmpeg_decodes_what_we_send(ffmpeg_calls: bool) -> None:
         else:
             async with running(command) as process, trio.open_nursery() as nursery:
                 nursery.start_soon(read, process)
-                await trio.sleep(1)
+                await wait_bound(port)
                 async with open_srt_stream(f"srt://127.0.0.1:{port}?{OUR_QUERY}") as stream:
                     await send(stream)
     lines = [line for line in frames.splitlines() if line[:1].isdigit()]

@@ -10,7 +10,7 @@ from terzetto.srt.api import open_srt_rendezvous
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.key_material import KmState
 from tests.interop.srt_peers import free_port, running, tool, wait_bound
-from tests.interop.test_srt import DIGEST, digest_of, feed, trickle
+from tests.interop.test_srt import DIGEST, digest_of, feed, send_to_tool
 
 pytestmark = pytest.mark.interop
 
@@ -51,21 +51,7 @@ async def test_what_we_send_arrives(query: str, we_are_first: bool) -> None:
     port = free_port()
     command = tool(theirs(port, query), "file://con")
 
-    async def send(stream: SrtStream, process: trio.Process) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_tool, process)
-            await trio.sleep(0.2)
-            await trickle(stream)
-            await stream.aclose()
-            # Its output is buffered; asked to end, it writes the rest.
-            await trio.sleep(0.3)
-            process.terminate()
-
-    async def read_tool(process: trio.Process) -> None:
-        assert process.stdout is not None
-        assert await digest_of(process.stdout) == DIGEST
-
-    await meet(command, ours(port, query), send, port, we_are_first=we_are_first)
+    await meet(command, ours(port, query), send_to_tool, port, we_are_first=we_are_first)
 
 
 async def test_passphrases_that_differ_keep_us_apart() -> None:
