@@ -320,6 +320,8 @@ class RistOptions:
     """Time to live (hop limit) of what we send."""
     tos: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 255)))
     """IP traffic class byte of what we send."""
+    multicast_loop: bool = attrs.field(default=True, validator=_is_switch)
+    """Whether receivers on this very machine hear what we send to a group."""
     source: str | None = attrs.field(default=None, validator=_is_text_or_none)
     """Accept a multicast group's traffic from this sender only."""
     local_port: int = attrs.field(default=0, validator=_whole(0, 65534))
@@ -484,6 +486,7 @@ class RistKnobs(TypedDict, total=False):
     interface: str | None
     ttl: int | None
     tos: int | None
+    multicast_loop: bool
     source: str | None
     local_port: int
     weight: int

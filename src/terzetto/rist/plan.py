@@ -9,6 +9,7 @@ import attrs
 
 from terzetto.driver.clock import current_micros
 from terzetto.errors import InvalidOption, InvalidUrl
+from terzetto.net.addresses import is_multicast
 from terzetto.net.endpoint import DatagramEndpoint, EndpointOptions
 from terzetto.net.network import Network, current_network
 from terzetto.net.ports import open_port_group, open_port_pair
@@ -19,6 +20,7 @@ from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES, Advanced
 from terzetto.rist.core.auto import AutoTranslator
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.main import MainTranslator
+from terzetto.rist.core.multicast_sender import MulticastSender
 from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.profile import FEC_OFFSETS, Translator
 from terzetto.rist.core.receiver import Receiver
@@ -64,13 +66,16 @@ class Plan:
     async def open_endpoints(self) -> list[DatagramEndpoint]:
         """The endpoints of the profile, media first."""
         options = self.options
+        joins = is_multicast(self.local.host)
         wanted = EndpointOptions(
-            local=self.local,
+            local=Address("", self.local.port) if joins else self.local,
+            groups=(self.local.host,) if joins else (),
             family=self.family,
             interface=options.interface,
             ttl=options.ttl,
             tos=options.tos,
             sources=(options.source,) if options.source else (),
+            multicast_loop=options.multicast_loop,
         )
         if options.fec is not None and options.profile in ("simple", "auto"):
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
@@ -169,6 +174,17 @@ class Plan:
         return int.from_bytes(self.network.entropy(4), "big") & ~1 if chosen is None else chosen
 
     def _sender(self, flow_id: int, outflow: Outflow | None) -> Sender:
+        if self.remote is not None and is_multicast(self.remote.host):
+            return MulticastSender(
+                self.make_translator(is_media_sender=True),
+                Settings.of(self.options),
+                flow_id=flow_id,
+                now=current_micros(),
+                wall_clock_offset=self.wall_clock_offset,
+                entropy=self.network.entropy,
+                remote=self.remote,
+                outflow=outflow,
+            )
         return Sender(
             self.make_translator(is_media_sender=True),
             Settings.of(self.options),
@@ -236,6 +252,8 @@ async def prepare(
         remote = (await network.resolve(parsed.host, port))[0]
         local = Address("", chosen.local_port)
         family = 6 if remote.is_ipv6 else 4
+        if is_multicast(remote.host):
+            _check_group(parsed, chosen, sends=sends)
     if authorize and remote is not None:
         raise InvalidOption(
             "authorize is for a listener, and this end calls", hint="it is asked about who calls"
@@ -255,6 +273,21 @@ async def prepare(
     )
     _check_mtu(plan)
     return plan
+
+
+def _check_group(url: EndpointUrl, options: RistOptions, *, sends: bool) -> None:
+    """Who sends to a group calls it, and who receives from it listens there."""
+    if not sends:
+        raise InvalidOption(
+            f"{url} is a group, and this end receives",
+            hint=f"write {str(url).replace('//', '//@', 1)} to join it",
+        )
+    if options.profile != "simple":
+        raise InvalidOption(
+            "a group is sent to in the Simple profile only, and this is "
+            f"the {options.profile.capitalize()} profile",
+            hint="add profile=simple: a tunnel has one peer at its other end",
+        )
 
 
 def _check_mtu(plan: Plan) -> None:

@@ -92,6 +92,7 @@ _DTLS: Final = tuple(field.name for field in attrs.fields(RistDtls))
 
 _SWITCHES: Final = {
     "one-way": "one_way",
+    "multicast-loop": "multicast_loop",
     "fast-start": "fast_start",
     "reflector": "reflector",
     "use-key-as-passphrase": "use_key_as_passphrase",
