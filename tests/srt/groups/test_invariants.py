@@ -50,6 +50,7 @@ async def send(group: SrtGroup, sent_at: list[float]) -> None:
         await trio.sleep(PAUSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["broadcast", "backup"])
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_repeated_reordered_or_late(
