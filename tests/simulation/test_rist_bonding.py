@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from terzetto import open_rist_sender
+from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto.net.network import use_network
+from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.events import PathDown, PathUp
+from terzetto.rist.group import Group
 from terzetto.rist.options import RistKnobs
 from terzetto.testing import deterministic_scheduling
 from tests.simulation.rist_invariants import check_invariants
@@ -104,6 +110,11 @@ async def test_weights_are_followed_within_two_per_cent(autojump_clock: MockCloc
     for path, share in zip(outcome.sender.paths, (0.5, 0.3, 0.2), strict=True):
         assert abs(path.media_sent / outcome.sender.sent - share) <= 0.02
     assert outcome.sender.retransmitted == 0
+    told = json.loads(json.dumps([outcome.sender.as_librist(), outcome.receiver.as_librist()]))
+    assert [peer["stats"]["sent"] for peer in told[0]["sender-stats"]["peers"]] == [
+        path.media_sent for path in outcome.sender.paths
+    ]
+    assert [peer["id"] for peer in told[1]["receiver-stats"]["flowinstant"]["peers"]] == [1, 2, 3]
 
 
 async def test_a_path_without_a_weight_carries_all_beside_those_that_share(
@@ -158,6 +169,47 @@ async def test_requests_go_where_answers_come_from(autojump_clock: MockClock) ->
     assert len(outcome.payloads) == len(outcome.sent)
     one, two = outcome.receiver.paths
     assert two.requests > one.requests
+
+
+async def test_a_path_whose_sockets_fail_is_told_and_opened_again(autojump_clock: MockClock) -> None:
+    async def break_the_socket(paths: Paths) -> None:
+        await trio.sleep(0.5)
+        group = paths.sender._runtime
+        assert isinstance(group, Group)
+        runtime = group.paths[0].runtime
+        assert runtime is not None
+        runtime._endpoints[0].close()  # as when an interface goes away under it
+
+    outcome, paths = await stream_over_paths(
+        6, [GOOD, GOOD], packets=1000, interval=0.004, meanwhile=break_the_socket
+    )
+    assert outcome.payloads == outcome.sent
+    told = [
+        type(event)
+        for who, event in paths.events
+        if who == "sender" and isinstance(event, (PathDown, PathUp)) and event.path == 0
+    ]
+    assert told[0] is PathUp
+    assert told[1] is PathDown
+    assert PathUp in told[2:]
+
+
+async def test_paths_that_cannot_carry_one_flow_are_refused(autojump_clock: MockClock) -> None:
+    with use_network(SimulatedNetwork(1).add_host("alice")):
+        with pytest.raises(InvalidOption, match="differently"):
+            async with open_rist_sender(["rist://192.0.2.1:5000", "rist://192.0.2.2:5000?rtp-ptype=96"]):
+                pass
+        with pytest.raises(InvalidOption, match="no URL"):
+            async with open_rist_sender([]):
+                pass
+        async with open_rist_sender("rist://192.0.2.1:5000") as sender:
+            with pytest.raises(UnsupportedOperation, match="one path for good"):
+                await sender.add_path("rist://192.0.2.2:5000")
+        async with open_rist_sender(["rist://192.0.2.1:5000"]) as sender:
+            with pytest.raises(InvalidOption, match="the last one"):
+                await sender.remove_path(0)
+            with pytest.raises(InvalidOption, match="no path 7"):
+                sender.set_weight(7, 1)
 
 
 async def test_paths_come_and_go_while_media_flows(autojump_clock: MockClock) -> None:
