@@ -1,0 +1,49 @@
+"""The tables that JPEG's standard (ITU-T T.81, annex K) suggests, which RFC 2435 takes for granted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["HUFFMAN_TABLES", "scaled_tables"]
+
+# In zigzag order, as they are written.
+_LUMINANCE: Final = bytes.fromhex(
+    "100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d3c3933"
+    "383740485c4e404457453738506d51575f626768673e4d71797064785c656763"
+)
+_CHROMINANCE: Final = bytes.fromhex(
+    "1112121815182f1a1a2f63423842636363636363636363636363636363636363"
+    "6363636363636363636363636363636363636363636363636363636363636363"
+)
+
+_DC_LUMINANCE: Final = "00 00010501010101010100000000000000 000102030405060708090a0b"
+_AC_LUMINANCE: Final = (
+    "10 0002010303020403050504040000017d 01020300041105122131410613516107227114328191a1082342b1c11552d1f0"
+    "24336272820 90a161718191a25262728292a3435363738393a434445464748494a535455565758595a636465666768696a"
+    "737475767778797a838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7"
+    "c8c9cad2d3d4d5d6d7d8d9dae1e2e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9fa"
+)
+_DC_CHROMINANCE: Final = "01 00030101010101010101010000000000 000102030405060708090a0b"
+_AC_CHROMINANCE: Final = (
+    "11 00020102040403040705040400010277 0001020311040521310612415107617113223281081442 91a1b1c109233352f0"
+    "156272d10a162434e125f11718191a262728292a35363738393a434445464748494a535455565758595a636465666768696a"
+    "737475767778797a82838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6"
+    "c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa"
+)
+
+
+def _table(text: str) -> bytes:
+    return bytes.fromhex(text.replace(" ", ""))
+
+
+HUFFMAN_TABLES: Final = tuple(
+    _table(text) for text in (_DC_LUMINANCE, _AC_LUMINANCE, _DC_CHROMINANCE, _AC_CHROMINANCE)
+)
+"""Class and number, how many codes of each length, and their values."""
+
+
+def scaled_tables(q: int) -> bytes:
+    """Luminance and chrominance for a quality of 1 to 99 (RFC 2435, 4.2); beyond, that of 99."""
+    q = max(1, min(q, 99))
+    scale = 5000 // q if q < 50 else 200 - 2 * q
+    return bytes(max(1, min((value * scale + 50) // 100, 255)) for value in _LUMINANCE + _CHROMINANCE)
