@@ -20,8 +20,8 @@ ROUGH = LinkConditions(
     reorder_by=0.01,
 )
 PINNED = {
-    42: "63f73bda41f7c281c31c613dfec8ff165c30de62ab9995aaf7ed2136a9df21da",
-    43: "fb864ed6c243c3c67000fbda8ea416a527837a36fd4ca4f398eecb3efff96417",
+    42: "059617f9ddbdd4699d6b78e8a39d78c5d2c08acb0b49f17a43b6ddd5e7f663d0",
+    43: "5ca7eb1933454df13d29b66a4ec044110b87aedecbda969e01f3e74d311ac575",
 }
 
 
