@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
 from terzetto.driver.clock import current_micros
-from terzetto.driver.delivery import EventHub
 from terzetto.errors import AllPathsFailed, CallerError, PeerError
 from terzetto.primitives.datagrams import Buffer
-from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
-from terzetto.srt.core.connection import Signal, State
+from terzetto.primitives.time import Micros, micros
+from terzetto.srt.core.connection import State
 from terzetto.srt.core.group.group import Group
-from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, PacketsSkipped, SrtEvent
+from terzetto.srt.events import PacketsSkipped, SrtEvent
+from terzetto.srt.group_members import GroupMembers
 from terzetto.srt.group_snapshots import group_snapshot
 from terzetto.srt.group_statistics import SrtGroupStatistics
-from terzetto.srt.log import log_event
-from terzetto.srt.member import Member
 from terzetto.srt.stream import SrtPacket
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["SrtGroup"]
 
 _READ_PACKETS: Final = 1024
-_MOST_FAILURES: Final = 16
-
-# What a member that is gone had received is still delivered; nothing waits longer than its latency and this.
-_LAST_WORDS: Final = MICROS_PER_SECOND
-
-
-class Dialler(Protocol):
-    """Whoever keeps the members of a group called."""
-
-    @property
-    def is_trying(self) -> bool:
-        """Whether more members may still come."""
-
-    async def add(self, url: str) -> None:
-        """Call one more."""
-
-    async def remove(self, url: str) -> None:
-        """Call this one no more, and say goodbye to it."""
-
-    def stop(self) -> None:
-        """Call nobody any more."""
 
 
 class SrtGroup(trio.abc.Stream):
@@ -59,26 +36,15 @@ class SrtGroup(trio.abc.Stream):
 
     def __init__(self, core: Group, payload_size: int) -> None:
         self._core = core
-        self._payload_size = payload_size
-        self._members: list[Member] = []
-        self._events: EventHub[SrtEvent] = EventHub()
-        self._dialler: Dialler | None = None
-        self._readable = trio.Event()
-        self._writable = trio.Event()
-        self._wake = trio.Event()
-        self._stopped = trio.Event()
-        self._is_closed = False
+        self.members = GroupMembers(core, payload_size)
+        """Who carries the group; for whoever brings them."""
         self._is_sending = False
         self._is_receiving = False
         self._rest: Buffer = b""
         self._waiting: list[SrtPacket] = []
         self._next_position = core.reception.next
-        self._failures: dict[str, Exception] = {}
-        self._leaving: dict[Member, Micros] = {}
         self._skipped = 0
         self._began_at = current_micros()
-        self.is_started = False
-        """Whether its own task runs, or has run."""
 
     # What it is
 
@@ -95,27 +61,27 @@ class SrtGroup(trio.abc.Stream):
     @property
     def stream_id(self) -> str:
         """The stream id that the caller gave."""
-        return self._members[0].connection.agreement.stream_id if self._members else ""
+        return self.members.present[0].connection.agreement.stream_id if self.members.present else ""
 
     @property
     def payload_size(self) -> int:
         """The most that one packet carries here."""
-        return self._payload_size
+        return self.members.payload_size
 
     @property
     def is_ended(self) -> bool:
         """Whether it was closed, or came to its end."""
-        return self._is_closed or (self.is_started and self.is_over)
+        return self.members.is_ended
 
     @property
     def size(self) -> int:
         """How many members there are."""
-        return len(self._members)
+        return len(self.members.present)
 
     @property
     def failures(self) -> list[Exception]:
         """Why those members that are not there are not there."""
-        return list(self._failures.values())
+        return self.members.failures
 
     @property
     def is_connected(self) -> bool:
@@ -125,162 +91,37 @@ class SrtGroup(trio.abc.Stream):
     @property
     def is_over(self) -> bool:
         """Whether no member is left and none is on its way."""
-        return not self._members and not (self._dialler is not None and self._dialler.is_trying)
+        return self.members.is_over
 
     def statistics(self) -> SrtGroupStatistics:
         """What the group delivered and how each member stands."""
         return group_snapshot(
             self._core,
-            [(member.target, member.link) for member in self._members if member.link is not None],
+            [(member.target, member.link) for member in self.members.present if member.link is not None],
             began_at=self._began_at,
             now=current_micros(),
         )
 
     def events(self) -> AsyncGenerator[SrtEvent, None]:
         """What happens from now on, after the most recent of what has happened."""
-        return self._events.listen()
+        return self.members.events.listen()
 
     # Members
 
     async def add(self, url: str) -> None:
         """Call one more member, in the background; `MemberJoined` or `MemberLost` tells how it went."""
-        await self._need_dialler().add(url)
+        await self.members.need_dialler().add(url)
 
     async def remove(self, url: str) -> None:
         """Say goodbye to the member that was called by *url*, and do not call it again."""
-        await self._need_dialler().remove(url)
-
-    def _need_dialler(self) -> Dialler:
-        if self._is_closed:
-            raise trio.ClosedResourceError
-        if self._dialler is None:
-            raise CallerError(
-                "the caller decides about the members of a group, and this one was called",
-                hint="add and remove members at the other end",
-            )
-        return self._dialler
-
-    def use_dialler(self, dialler: Dialler) -> None:
-        """*dialler* brings the members from now on."""
-        self._dialler = dialler
-
-    @property
-    def core(self) -> Group:
-        """The rules of this group."""
-        return self._core
-
-    def join(self, member: Member) -> None:
-        """A member is connected."""
-        now = current_micros()
-        member.link = self._core.join(member.connection, now=now)
-        member.owner = self
-        self._failures.pop(member.target, None)
-        self._members.append(member)
-        self._payload_size = min(self._payload_size, member.connection.agreement.payload_limit)
-        self.publish(MemberJoined(member.peer_address, member.link.weight))
-        self._settle(now)
-        self._writable.set()
-        self._wake.set()
-
-    def failed(self, target: str, cause: Exception) -> None:
-        """A member could not be reached."""
-        self._note_failure(target, cause)
-        self.publish(MemberLost(target, str(cause)))
-        self._wake_all()
-
-    def _note_failure(self, target: str, cause: Exception) -> None:
-        # Where we are called every attempt has a target of its own, so the oldest make room.
-        self._failures.pop(target, None)
-        self._failures[target] = cause
-        if len(self._failures) > _MOST_FAILURES:
-            del self._failures[next(iter(self._failures))]
-
-    def reconsider(self) -> None:
-        """Something changed about who may still come."""
-        self._wake_all()
-
-    def hear(self, member: Member, what: SrtEvent | Signal) -> None:
-        """Something happened to a member; what follows from it, our own task does."""
-        if what is Signal.READABLE:
-            self._readable.set()
-        elif what is Signal.WRITABLE:
-            self._writable.set()
-        elif not isinstance(what, Signal):
-            self.publish(what)
-        if member.gone.is_set():
-            self._wake_all()
-
-    def publish(self, event: SrtEvent) -> None:
-        """Tell an event to everybody who listens."""
-        self._events.publish(event)
-        log_event(event, getattr(event, "peer", None))
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look after the members until the group is closed or has come to its end."""
-        self.is_started = True
-        task_status.started()
-        while not self._is_closed:
-            self._wake = trio.Event()
-            now = current_micros()
-            self._tend(now)
-            if self.is_over:
-                self._readable.set()
-                self._writable.set()
-                if self._dialler is None:
-                    return
-            looks = [*self._leaving.values()]
-            look = self._core.next_timeout(now=now)
-            if look is not None:
-                looks.append(look)
-            with trio.move_on_at(min(looks) / MICROS_PER_SECOND if looks else float("inf")):
-                await self._wake.wait()
-
-    def _tend(self, now: Micros) -> None:
-        for member in list(self._members):
-            if not member.gone.is_set():
-                continue
-            if member not in self._leaving:
-                latency = member.connection.agreement.receive_delay
-                self._leaving[member] = now + latency + _LAST_WORDS
-            if member.is_over or now >= self._leaving[member]:
-                self._dismiss(member, now)
-        self._core.handle_timeout(now=now)
-        self._settle(now)
-
-    def _dismiss(self, member: Member, now: Micros) -> None:
-        self._members.remove(member)
-        self._leaving.pop(member, None)
-        connection = member.connection
-        said_goodbye = connection.state is not State.BROKEN
-        reason = "the peer said goodbye" if said_goodbye else connection.reason
-        if not said_goodbye:
-            broke = PeerError(f"the connection with {member.peer_address} broke: {connection.reason}")
-            self._note_failure(member.target, broke)
-        assert member.link is not None
-        self._core.leave(member.link, now=now)
-        member.owner = None
-        member.abort(now)
-        self.publish(MemberLost(member.target, reason))
-
-    def _settle(self, now: Micros) -> None:
-        for member in list(self._members):
-            member.settle(now)
-        if self._core.changes:
-            changes, self._core.changes = self._core.changes, []
-            for link, state in changes:
-                self.publish(MemberChanged(link.connection.agreement.peer, state))
-
-    def _wake_all(self) -> None:
-        self._wake.set()
-        self._readable.set()
-        self._writable.set()
+        await self.members.need_dialler().remove(url)
 
     # Sending
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, cut into payloads; returns when all of it is in the send buffers."""
         view = memoryview(data if isinstance(data, bytes) else bytes(data))
-        size = self._payload_size
+        size = self.members.payload_size
         await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
 
     async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
@@ -299,14 +140,14 @@ class SrtGroup(trio.abc.Stream):
             while True:
                 self._check_open()
                 now = current_micros()
-                self._writable = trio.Event()
+                self.members.writable = trio.Event()
                 left = payloads[sent:] if sent else payloads
                 sent += self._core.send(left, origin=self._origin(source_time, now), now=now)
-                self._settle(now)
+                self.members.settle(now)
                 if sent >= len(payloads):
                     break
                 if not self._core.wait_for_room(now=now):
-                    await self._writable.wait()
+                    await self.members.writable.wait()
             await self._wait_writable()
         finally:
             self._is_sending = False
@@ -318,28 +159,28 @@ class SrtGroup(trio.abc.Stream):
         self._check_open()
         self._check_sizes(payloads)
         now = current_micros()
-        if not any(member.is_writable for member in self._members):
+        if not any(member.is_writable for member in self.members.present):
             raise trio.WouldBlock
         if self._core.room(now=now) < len(payloads):
             raise trio.WouldBlock
         self._core.send(payloads, origin=now, now=now)
-        self._settle(now)
+        self.members.settle(now)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until a member is connected and has room."""
         await trio.lowlevel.checkpoint()
         while True:
             self._check_open()
-            self._writable = trio.Event()
+            self.members.writable = trio.Event()
             if self._core.wait_for_room(now=current_micros()):
                 break
-            await self._writable.wait()
+            await self.members.writable.wait()
         await self._wait_writable()
 
     async def _wait_writable(self) -> None:
         # A socket that does not take more is no reason to wait while another does.
-        if self._members and not any(member.is_writable for member in self._members):
-            await self._members[0].wait_writable()
+        if self.members.present and not any(member.is_writable for member in self.members.present):
+            await self.members.present[0].wait_writable()
 
     def _origin(self, source_time: float | None, now: Micros) -> Micros:
         if source_time is None:
@@ -350,10 +191,11 @@ class SrtGroup(trio.abc.Stream):
         return origin
 
     def _check_sizes(self, payloads: Sequence[Buffer]) -> None:
+        most = self.members.payload_size
         for payload in payloads:
-            if len(payload) > self._payload_size:
+            if len(payload) > most:
                 raise CallerError(
-                    f"a payload has {len(payload)} bytes; this group takes {self._payload_size} at most",
+                    f"a payload has {len(payload)} bytes; this group takes {most} at most",
                     hint="use send_all, or set payload_size before connecting",
                 )
 
@@ -402,22 +244,22 @@ class SrtGroup(trio.abc.Stream):
                 packets, self._waiting = self._waiting[::-1], []
                 return packets
             while True:
-                if self._is_closed:
+                if self.members.is_closed:
                     raise trio.ClosedResourceError
                 now = current_micros()
-                self._readable = trio.Event()
+                self.members.readable = trio.Event()
                 taken = self._core.take(now=now, limit=_READ_PACKETS)
                 skipped = self._core.reception.skipped
                 if skipped != self._skipped:
-                    self.publish(PacketsSkipped(skipped - self._skipped))
+                    self.members.publish(PacketsSkipped(skipped - self._skipped))
                     self._skipped = skipped
-                self._settle(now)
+                self.members.settle(now)
                 if taken:
                     return self._describe(taken)
                 if self.is_over:
                     self._raise_if_failed()
                     return []
-                await self._readable.wait()
+                await self.members.readable.wait()
         finally:
             self._is_receiving = False
 
@@ -441,46 +283,35 @@ class SrtGroup(trio.abc.Stream):
 
         Cancelled, it says goodbye at once.
         """
-        if self._is_closed:
+        if self.members.is_closed:
             await trio.lowlevel.checkpoint()
             return
-        if self._dialler is not None:
-            self._dialler.stop()
+        self.members.stop_dialling()
         try:
             now = current_micros()
-            for member in list(self._members):
+            for member in list(self.members.present):
                 if member.connection.state is State.CONNECTED:
                     member.close(now)
-            for member in list(self._members):
+            for member in list(self.members.present):
                 while member.connection.state is State.CLOSING:
-                    self._writable = trio.Event()
-                    await self._writable.wait()
+                    self.members.writable = trio.Event()
+                    await self.members.writable.wait()
             await trio.lowlevel.checkpoint()
         finally:
             self.abort()
 
     def abort(self) -> None:
         """Say goodbye and close, at once."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._dialler is not None:
-            self._dialler.stop()
-        now = current_micros()
-        for member in self._members:
-            member.owner = None
-            member.abort(now)
-        self._members.clear()
-        self._wake_all()
-        self._events.close()
+        self.members.abort()
 
     def _check_open(self) -> None:
-        if self._is_closed:
+        if self.members.is_closed:
             raise trio.ClosedResourceError
         if self.is_over:
             self._raise_if_failed()
             raise PeerError("the peer has closed every connection of the group")
 
     def _raise_if_failed(self) -> None:
-        if self._failures:
-            raise AllPathsFailed("every path of the group is gone", self.failures)
+        failures = self.members.failures
+        if failures:
+            raise AllPathsFailed("every path of the group is gone", failures)

@@ -62,8 +62,8 @@ async def connect_srt_group(
         now=current_micros(),
     )
     group = SrtGroup(core, min(target.options.payload_size or 1456 for target in targets))
-    dialler = GroupDialler(group, network, reconnect, options, knobs)
-    group.use_dialler(dialler)
+    dialler = GroupDialler(group.members, network, reconnect, options, knobs)
+    group.members.use_dialler(dialler)
     try:
         await nursery.start(dialler.run, targets)
         if not group.is_connected:

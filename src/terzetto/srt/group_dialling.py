@@ -28,7 +28,7 @@ from terzetto.primitives.reconnection import (
 from terzetto.primitives.time import seconds
 from terzetto.srt.core.connection import Connection
 from terzetto.srt.core.negotiation import RefusedError
-from terzetto.srt.group import SrtGroup
+from terzetto.srt.group_members import GroupMembers
 from terzetto.srt.member import Member
 from terzetto.srt.options import SrtKnobs, SrtOptions
 from terzetto.srt.refusals import error_for_refusal
@@ -74,13 +74,13 @@ class GroupDialler:
 
     def __init__(
         self,
-        group: SrtGroup,
+        members: GroupMembers,
         network: Network,
         policy: Reconnection | None,
         options: SrtOptions | None,
         knobs: SrtKnobs,
     ) -> None:
-        self._group = group
+        self._members = members
         self._network = network
         self._policy = policy
         self._options = options
@@ -100,7 +100,7 @@ class GroupDialler:
         """See to all members until the group is closed. Started when one is connected, or all have failed."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._group.run)
+            nursery.start_soon(self._members.run)
             calls = [self._start(target) for target in targets]
             async with trio.open_nursery() as waiting:
                 for call in calls:
@@ -162,22 +162,22 @@ class GroupDialler:
                         schedule.succeeded()
                 except (TerzettoError, OSError) as exc:
                     reason = str(exc)
-                    self._group.failed(name, exc)
+                    self._members.failed(name, exc)
                 call.first_outcome.set()
                 if self._is_stopped:
                     break
                 wait = None if schedule is None else schedule.failed(now=current_micros())
                 if wait is None:
                     if schedule is not None:
-                        self._group.publish(ReconnectGivenUp(name, schedule.failures, reason))
+                        self._members.publish(ReconnectGivenUp(name, schedule.failures, reason))
                     break
                 assert schedule is not None
-                self._group.publish(ReconnectScheduled(name, schedule.failures, seconds(wait), reason))
+                self._members.publish(ReconnectScheduled(name, schedule.failures, seconds(wait), reason))
                 await trio.sleep(seconds(wait))
         call.first_outcome.set()
         if self._calls.get(name) is call:
             del self._calls[name]
-        self._group.reconsider()
+        self._members.reconsider()
 
     async def _connect_once(self, call: _Call) -> None:
         """Call, join, and stay until the member is gone."""
@@ -198,7 +198,7 @@ class GroupDialler:
                 return Member(connection, runtime, str(target))
 
             runtime.make_owner = own
-            outcome = await runtime.call(peer, options, terms=self._group.core.terms(target.weight))
+            outcome = await runtime.call(peer, options, terms=self._members.core.terms(target.weight))
             if isinstance(outcome, RefusedError):
                 raise error_for_refusal(
                     outcome,
@@ -210,12 +210,12 @@ class GroupDialler:
             assert isinstance(outcome, Member)
             if outcome.gone.is_set():
                 raise PeerError(f"{peer} closed the connection at once")
-            if not self._group.core.accepts(outcome.connection):
+            if not self._members.core.accepts(outcome.connection):
                 outcome.abort(current_micros())
                 raise ConnectionRefusedByPeer(
                     f"{peer} belongs to another group than the other members", code=RejectionReason.GROUP
                 )
-            self._group.join(outcome)
+            self._members.join(outcome)
             call.member = outcome
             call.first_outcome.set()
             await outcome.gone.wait()

@@ -138,8 +138,8 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
 
     def joined(self, group: SrtGroup, member: Member) -> None:
         """A caller was let in."""
-        group.join(member)
-        if not group.is_started:
+        group.members.join(member)
+        if not group.members.is_started:
             self._nursery.start_soon(self._look_after, group)
             try:
                 self._arrived.send_nowait(group)
@@ -147,7 +147,7 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
                 group.abort()
 
     async def _look_after(self, group: SrtGroup) -> None:
-        await group.run()
+        await group.members.run()
         self._forget(group)
 
     def _forget(self, group: SrtGroup) -> None:
@@ -156,7 +156,7 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
 
     def tidy(self, group: SrtGroup) -> None:
         """A group whose first member was not let in after all never was."""
-        if not group.size and not group.is_started:
+        if not group.size and not group.members.is_started:
             self._forget(group)
 
 
@@ -184,7 +184,7 @@ class _Door:
             if isinstance(group, str):
                 core.refuse(request, RejectionReason.GROUP, now=now, why=group)
             else:
-                terms = group.core.terms(0)
+                terms = group.members.core.terms(0)
                 connection = core.accept(request, options, now=now, terms=terms)
                 if connection is None:
                     self._listener.tidy(group)
