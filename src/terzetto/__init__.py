@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         open_rist_receiver,
         open_rist_sender,
     )
-    from terzetto.rist.broadcaster import RistBroadcaster, open_rist_broadcaster
     from terzetto.rist.events import RistPacket
     from terzetto.rist.listener import RistListener, open_rist_listener
     from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
@@ -105,7 +104,6 @@ __all__ = [
     "ProtocolViolation",
     "PublishSubscribe",
     "Reconnection",
-    "RistBroadcaster",
     "RistListener",
     "RistOptions",
     "RistPacket",
@@ -144,7 +142,6 @@ __all__ = [
     "connect_srt_listener",
     "connect_srt_rendezvous",
     "connect_srt_stream",
-    "open_rist_broadcaster",
     "open_rist_listener",
     "open_rist_receiver",
     "open_rist_sender",
@@ -176,7 +173,6 @@ _HOMES: Final = {
     "ProtocolViolation": "terzetto.errors",
     "PublishSubscribe": "terzetto.srt.server",
     "Reconnection": "terzetto.primitives.reconnection",
-    "RistBroadcaster": "terzetto.rist.broadcaster",
     "RistListener": "terzetto.rist.listener",
     "RistOptions": "terzetto.rist.options",
     "RistPacket": "terzetto.rist.events",
@@ -215,7 +211,6 @@ _HOMES: Final = {
     "connect_srt_listener": "terzetto.srt.api",
     "connect_srt_rendezvous": "terzetto.srt.api",
     "connect_srt_stream": "terzetto.srt.api",
-    "open_rist_broadcaster": "terzetto.rist.broadcaster",
     "open_rist_listener": "terzetto.rist.listener",
     "open_rist_receiver": "terzetto.rist.api",
     "open_rist_sender": "terzetto.rist.api",

@@ -162,11 +162,9 @@ class Plan:
             flow_id=options.advanced_flow_id,
         )
 
-    def make_sender(self, outflow: Outflow | None = None, *, flow_id: int | None = None) -> Sender:
-        """A sending core that begins now: a leg of *outflow*, or of a flow of its own, perhaps of that number."""
-        if outflow is not None:
-            return self._sender(outflow.flow_id, outflow)
-        return self._sender(self.choose_flow_id() if flow_id is None else flow_id, None)
+    def make_sender(self, outflow: Outflow | None = None) -> Sender:
+        """A sending core that begins now: a leg of *outflow*, or of a flow of its own."""
+        return self._sender(self.choose_flow_id() if outflow is None else outflow.flow_id, outflow)
 
     def choose_flow_id(self) -> int:
         """The flow's number: the one that was asked for, or a random one."""
