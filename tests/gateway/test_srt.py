@@ -12,7 +12,7 @@ from terzetto.gateway.registry import plan_sink, plan_source
 from terzetto.gateway.transfer import plan_transfer
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
-from terzetto.srt.api import open_srt_listener, open_srt_stream
+from terzetto.srt.api import connect_srt_listener, open_srt_listener, open_srt_stream
 
 
 class Told:
@@ -92,12 +92,36 @@ async def test_a_calling_sink_waits_for_its_listener_and_says_so(
         with use_network(here):
             sink = await plan_sink("srt://there:9000").open(nursery, report)
         await trio.sleep(10)
-        assert report.events == ["no_answer"]
+        assert report.events[:2] == ["no_answer", "reconnecting"]
+        assert report.events.count("no_answer") == 1
+        assert 3 <= report.events.count("reconnecting") == len(report.events) - 1
         with use_network(there):
             async with open_srt_listener("srt://:9000") as listener:
                 stream = await listener.accept()
                 await sink.send(Batch([b"at last"]))
                 assert await stream.receive_some() == b"at last"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_caller_that_lost_its_listener_tells_each_call_that_follows(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(seed=1)
+    here, there = network.add_host("here"), network.add_host("there")
+    report = told()
+    async with trio.open_nursery() as nursery:
+        with use_network(there):
+            listener = await connect_srt_listener(nursery, "srt://:9000")
+        with use_network(here):
+            source = await plan_source("srt://there:9000").open(nursery, report)
+        nursery.start_soon(source.receive)
+        first = await listener.accept()
+        await first.aclose()
+        second = await listener.accept()
+        await trio.sleep(1)
+        assert report.events[0] == report.events[3] == "peer_connected"
+        assert sorted(report.events[1:3]) == ["peer_lost", "reconnecting"]
+        await second.aclose()
         nursery.cancel_scope.cancel()
 
 

@@ -8,14 +8,14 @@ from typing import Final
 import attrs
 import trio
 
-from terzetto.driver.clock import current_micros
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.errors import InvalidUrl, PeerError, TerzettoError
+from terzetto.gateway.again import retell_reconnection
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.gateway.srt_audience import AudienceSink
 from terzetto.net.network import current_network
 from terzetto.primitives.datagrams import Buffer
-from terzetto.primitives.reconnection import ReconnectGivenUp, Reconnection, ReconnectScheduled, RetrySchedule
-from terzetto.primitives.time import seconds
+from terzetto.primitives.reconnection import ReconnectGivenUp, Reconnection, ReconnectScheduled
 from terzetto.srt import events
 from terzetto.srt.api import connect_srt_listener, connect_srt_stream
 from terzetto.srt.events import SrtEvent
@@ -44,6 +44,7 @@ class _End:
     """
 
     def __init__(self, urls: Sequence[EndpointUrl], nursery: trio.Nursery, report: Report) -> None:
+        self._shown = urls
         self._urls = [url.to_string(reveal=True) for url in urls]
         self._wanted = _understand(urls)
         self._nursery = nursery
@@ -93,7 +94,12 @@ class _End:
                 listener = await connect_srt_listener(self._nursery, self._urls[0])
             while True:
                 await self._use(await listener.accept())
-        schedule = RetrySchedule(_AGAIN, entropy=current_network().entropy)
+        again = Reconnector(
+            _AGAIN,
+            ",".join(map(str, self._shown)),
+            entropy=current_network().entropy,
+            tell=lambda event: retell_reconnection(event, self._report),
+        )
         while True:
             try:
                 stream: SrtStream | SrtGroup
@@ -103,12 +109,13 @@ class _End:
                     stream = await connect_srt_stream(self._nursery, self._urls[0])
             except PeerError as exc:
                 self._complain(exc)
-                wait = schedule.failed(now=current_micros())
-                assert wait is not None, "this policy never gives up"
-                await trio.sleep(seconds(wait))
+                reason = str(exc)
             else:
-                schedule.succeeded()
+                again.succeeded()
                 await self._use(stream)
+                reason = "the connection ended"
+            may_go_on = await again.wait(reason)
+            assert may_go_on, "this policy never gives up"
 
     async def _use(self, stream: SrtStream | SrtGroup) -> None:
         self._lost = trio.Event()
@@ -289,9 +296,7 @@ async def _retell(happenings: AsyncGenerator[SrtEvent, None], report: Report) ->
                 report("member_lost", f"{event.target}: {event.reason}", level="warning")
             case events.MemberChanged():
                 report("member_changed", f"{event.peer} is {event.state.value}")
-            case ReconnectScheduled():
-                report("reconnecting", f"{event.target} is called again in {event.delay:.1f} s")
-            case ReconnectGivenUp():
-                report("given_up", f"{event.target} is not called any more", level="warning")
+            case ReconnectScheduled() | ReconnectGivenUp():
+                retell_reconnection(event, report)
             case events.KeyRotated():
                 report("key_rotated", "the next key is in use")

@@ -6,7 +6,7 @@ callers of a server that restarted do not all come back in the same instant.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -14,7 +14,7 @@ from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import EntropySource
 from terzetto.primitives.time import Micros, micros
 
-__all__ = ["ReconnectGivenUp", "ReconnectScheduled", "Reconnection", "RetrySchedule"]
+__all__ = ["ReconnectGivenUp", "ReconnectScheduled", "Reconnection", "RetrySchedule", "check_reconnection"]
 
 _CHANCES: Final = 1 << 32
 
@@ -50,6 +50,12 @@ class Reconnection:
             raise InvalidOption(f"most_attempts is {self.most_attempts!r}; it must be at least 1, or None")
         if self.give_up_after is not None and self.give_up_after < 0:
             raise InvalidOption(f"give_up_after is {self.give_up_after!r}; it must be at least 0, or None")
+
+
+def check_reconnection(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """Refuse what is no policy, as an attrs validator of an option."""
+    if value is not None and not isinstance(value, Reconnection):
+        raise InvalidOption(f"{field.name} is {value!r}, must be a Reconnection or None")
 
 
 class RetrySchedule:

@@ -24,6 +24,8 @@ __all__ = [
     "PeerClosed",
     "PeerConnected",
     "PeerLost",
+    "ReconnectGivenUp",
+    "ReconnectScheduled",
     "SecurityChanged",
     "SrtEvent",
 ]

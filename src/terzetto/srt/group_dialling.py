@@ -9,6 +9,7 @@ import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.nursery import open_session_nursery
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.errors import (
     CallerError,
     ConnectionRefusedByPeer,
@@ -19,13 +20,7 @@ from terzetto.errors import (
 )
 from terzetto.net.endpoint import Address
 from terzetto.net.network import Network
-from terzetto.primitives.reconnection import (
-    ReconnectGivenUp,
-    Reconnection,
-    ReconnectScheduled,
-    RetrySchedule,
-)
-from terzetto.primitives.time import seconds
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.srt.core.connection import Connection
 from terzetto.srt.core.negotiation import RefusedError
 from terzetto.srt.group_members import GroupMembers
@@ -151,29 +146,19 @@ class GroupDialler:
 
     async def _keep(self, call: _Call) -> None:
         name = str(call.target)
-        policy = self._policy
-        schedule = None if policy is None else RetrySchedule(policy, entropy=self._network.entropy)
+        again = Reconnector(self._policy, name, entropy=self._network.entropy, tell=self._members.publish)
         with call.scope:
             while True:
                 try:
                     await self._connect_once(call)
                     reason = "the connection ended"
-                    if schedule is not None:
-                        schedule.succeeded()
+                    again.succeeded()
                 except (TerzettoError, OSError) as exc:
                     reason = str(exc)
                     self._members.failed(name, exc)
                 call.first_outcome.set()
-                if self._is_stopped:
+                if self._is_stopped or not await again.wait(reason):
                     break
-                wait = None if schedule is None else schedule.failed(now=current_micros())
-                if wait is None:
-                    if schedule is not None:
-                        self._members.publish(ReconnectGivenUp(name, schedule.failures, reason))
-                    break
-                assert schedule is not None
-                self._members.publish(ReconnectScheduled(name, schedule.failures, seconds(wait), reason))
-                await trio.sleep(seconds(wait))
         call.first_outcome.set()
         if self._calls.get(name) is call:
             del self._calls[name]
