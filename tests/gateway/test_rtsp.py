@@ -159,6 +159,9 @@ async def test_a_camera_that_comes_back_is_played_again(autojump_clock: trio.tes
                     await until(lambda: len(sink.got) > 20)
             assert len(notices.named("playing")) == 2
             assert notices.named("peer_lost")
+            tries = [notice.text for notice in notices.named("reconnecting")]
+            assert len(tries) >= 2
+            assert all(text.startswith("rtsp://here:8554/x is tried again in ") for text in tries)
 
 
 async def test_an_output_of_bytes_refuses_what_is_no_transport_stream(

@@ -20,16 +20,17 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import LinkConditions, ScriptedLoss
 from terzetto.net.stream import StreamOptions
 from terzetto.primitives.datagrams import Address
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.rtsp.client import RtspClient, RtspPlayback, open_rtsp_client
 from terzetto.rtsp.events import (
     ClientEvent,
     PtsQuality,
-    Reconnecting,
+    ReconnectGivenUp,
+    ReconnectScheduled,
     RtspPacket,
     SourceChanged,
     TransportChanged,
 )
-from terzetto.rtsp.options import ReconnectPolicy
 from terzetto.rtsp.server import RtspRequest
 from terzetto.rtsp.stream import Batch
 from terzetto.rtsp.wire.message import Response
@@ -168,7 +169,7 @@ async def test_silence_ends_the_stream_with_a_reason(autojump_clock: trio.testin
 async def test_a_player_that_may_reconnect_goes_on_after_an_outage(
     transport: str, autojump_clock: trio.testing.MockClock
 ) -> None:
-    policy = ReconnectPolicy(first_delay=0.5, longest_delay=2.0)
+    policy = Reconnection(initial=0.5, longest=2.0)
     async with open_world() as world:
         async with open_rtsp_client(world.url, transport=transport, reconnect=policy) as client:
             async with client.play() as playback:
@@ -180,7 +181,24 @@ async def test_a_player_that_may_reconnect_goes_on_after_an_outage(
                 assert before > 0
                 with trio.fail_after(5):
                     await take(playback, 200)
-                assert isinstance(await event_of(client, Reconnecting), Reconnecting)
+                assert isinstance(await event_of(client, ReconnectScheduled), ReconnectScheduled)
+
+
+async def test_a_player_gives_up_when_its_policy_does(autojump_clock: trio.testing.MockClock) -> None:
+    policy = Reconnection(initial=0.5, jitter=0, most_attempts=3)
+    async with (
+        open_world() as world,
+        open_rtsp_client(world.url, transport="tcp", reconnect=policy) as client,
+        client.play() as playback,
+    ):
+        await take(playback, 100)
+        world.cut()
+        with trio.fail_after(120), pytest.raises(PeerTimedOut):
+            while True:
+                await playback.receive_packets()
+        last = await event_of(client, ReconnectGivenUp)
+        assert isinstance(last, ReconnectGivenUp)
+        assert last.attempts == 3
 
 
 async def test_the_server_forgets_a_reader_by_udp_that_died(autojump_clock: trio.testing.MockClock) -> None:

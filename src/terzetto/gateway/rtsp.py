@@ -20,22 +20,25 @@ from typing import Final, cast
 import attrs
 import trio
 
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.errors import AuthenticationFailed, CallerError, TerzettoError
+from terzetto.gateway.again import retell_reconnection
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.gateway.rtsp_medias import Incoming, RtpWrapper, description_of
 from terzetto.gateway.rtsp_serving import open_intake, open_outlet
+from terzetto.net.network import current_network
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.rtsp import events
 from terzetto.rtsp.client import RtspClient, RtspPlayback, RtspPublication, connect_rtsp_client
 from terzetto.rtsp.events import ClientEvent
 from terzetto.rtsp.url import RtspTarget, listening_from_url, target_from_url
 from terzetto.rtsp.wire.description import Description
-from terzetto.url import EndpointUrl
+from terzetto.url import EndpointUrl, parse_url
 
 __all__ = ["RtspPlayingSource", "RtspPublishingSink", "plan_sink", "plan_source"]
 
 # Between two attempts to play a camera that is not there.
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 30.0
+_AGAIN: Final = Reconnection(initial=1.0, longest=30.0)
 _BETWEEN_COMPLAINTS: Final = 60.0
 
 
@@ -83,8 +86,14 @@ class RtspPlayingSource(Source):
         await trio.lowlevel.checkpoint()
 
     async def _keep_playing(self, nursery: trio.Nursery) -> None:
-        pause = _FIRST_PAUSE
+        again = Reconnector(
+            _AGAIN,
+            str(parse_url(self._target.url)),
+            entropy=current_network().entropy,
+            tell=lambda event: retell_reconnection(event, self._report),
+        )
         while True:
+            reason = "the stream ended"
             began = trio.current_time()
             client = await connect_rtsp_client(nursery, self._target.url, options=self._target.options)
             nursery.start_soon(_retell, client.events(), self._report)
@@ -96,13 +105,14 @@ class RtspPlayingSource(Source):
                 # Asking again with the same words would only lock the account.
                 raise
             except TerzettoError as exc:
+                reason = str(exc)
                 self._complain(exc)
             finally:
                 await client.aclose()
-            if trio.current_time() - began > _LONGEST_PAUSE:
-                pause = _FIRST_PAUSE
-            await trio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            # A camera that answers and breaks off at once has not come back.
+            again.lasted(trio.current_time() - began)
+            may_go_on = await again.wait(reason)
+            assert may_go_on, "this policy never gives up"
 
     def _begin(self, playback: RtspPlayback) -> None:
         assert playback.description is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.rtsp.client import (
     RtspClient,
     RtspPlayback,
@@ -10,7 +11,7 @@ from terzetto.rtsp.client import (
     open_rtsp_client,
 )
 from terzetto.rtsp.events import PtsQuality, RtspPacket
-from terzetto.rtsp.options import ReconnectPolicy, RtspOptions, RtspServerOptions
+from terzetto.rtsp.options import RtspOptions, RtspServerOptions
 from terzetto.rtsp.server import (
     PathHandler,
     RtspHandler,
@@ -34,7 +35,7 @@ __all__ = [
     "NptRange",
     "PathHandler",
     "PtsQuality",
-    "ReconnectPolicy",
+    "Reconnection",
     "Response",
     "RtspClient",
     "RtspHandler",

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from attrs import frozen
 
+from terzetto.primitives.reconnection import ReconnectGivenUp, ReconnectScheduled
 from terzetto.primitives.time import Micros
 
 __all__ = [
@@ -16,7 +17,8 @@ __all__ = [
     "KeyframeWanted",
     "PacketsLost",
     "PtsQuality",
-    "Reconnecting",
+    "ReconnectGivenUp",
+    "ReconnectScheduled",
     "Redirected",
     "RtspPacket",
     "ServerNotice",
@@ -97,14 +99,6 @@ class TransportChanged:
 
 
 @frozen
-class Reconnecting:
-    """The stream broke, and is about to be set up again."""
-
-    reason: str
-    attempt: int
-
-
-@frozen
 class StateChanged:
     """The session moved on."""
 
@@ -155,7 +149,8 @@ ClientEvent: TypeAlias = (
     | Disconnected
     | Redirected
     | TransportChanged
-    | Reconnecting
+    | ReconnectScheduled
+    | ReconnectGivenUp
     | StateChanged
     | ServerNotice
     | PacketsLost

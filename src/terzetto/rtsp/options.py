@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from terzetto.errors import InvalidOption
+from terzetto.primitives.reconnection import Reconnection, check_reconnection
 
-__all__ = ["ReconnectPolicy", "RtspOptions", "RtspServerOptions", "TransportChoice", "Tunnel"]
+__all__ = ["RtspOptions", "RtspServerOptions", "TransportChoice", "Tunnel"]
 
 TransportChoice: TypeAlias = Literal["auto", "udp", "tcp", "multicast"]
 Tunnel: TypeAlias = Literal["none", "http", "websocket"]
@@ -42,17 +43,6 @@ def _one_of(*allowed: object) -> _Check:
 def _printable(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not value or not value.isprintable():
         raise InvalidOption(f"{attribute.name} is {value!r}, must be printable text")
-
-
-@attrs.frozen(kw_only=True)
-class ReconnectPolicy:
-    """How a player goes on after its stream broke."""
-
-    attempts: int | None = None
-    """Give up after so many failures in a row; None never does."""
-    first_delay: float = attrs.field(default=1.0, validator=_within(0.0, 3600.0, "seconds"))
-    longest_delay: float = attrs.field(default=30.0, validator=_within(0.0, 3600.0, "seconds"))
-    """The delay doubles from the first up to this."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,8 +92,8 @@ class RtspOptions:
     """Agree upon SRTP keys over rtsp:// too, where everybody on the way can read them."""
     back_channel: bool = False
     """Ask for the medias by which we could talk to the camera."""
-    reconnect: ReconnectPolicy | None = None
-    """How to go on when a stream breaks; None ends it."""
+    reconnect: Reconnection | None = attrs.field(default=None, validator=check_reconnection)
+    """How often, and for how long, to set up a stream again that broke; None ends it."""
     multicast_interface: str | None = None
     """Join groups on this interface; None is the one that reaches the server."""
     tick: float = attrs.field(default=0.004, validator=_within(0.0, 0.1, "seconds"))

@@ -9,6 +9,7 @@ import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.driver.session import Session, SessionPath
 from terzetto.errors import MalformedPacket, PeerError, PeerTimedOut, TerzettoError, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -18,7 +19,7 @@ from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
 from terzetto.rtsp.core.media_sender import MediaSender
 from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent, ReceptionSettings
-from terzetto.rtsp.events import Reconnecting, RtspPacket, TransportChanged
+from terzetto.rtsp.events import RtspPacket, TransportChanged
 from terzetto.rtsp.options import TransportChoice
 from terzetto.rtsp.statistics import SessionReceiveStatistics, session_received
 from terzetto.rtsp.wire.description import Description
@@ -364,32 +365,31 @@ class RtspPlayback:
         if isinstance(failure, _NothingByUdp):
             self._choice = "tcp"
             self._client.hub.publish(TransportChanged("tcp", str(failure)))
-            delay, attempts = 0.0, 1
-        elif policy is None:
-            self._queue.end(failure)
-            return False
-        else:
-            delay, attempts = policy.first_delay, policy.attempts if policy.attempts is not None else -1
-        attempt = 0
-        while attempts < 0 or attempt < attempts:
-            attempt += 1
-            if delay or attempt > 1:
-                self._client.hub.publish(Reconnecting(str(failure), attempt))
-                await trio.sleep(delay)
-                delay = min(2 * delay, policy.longest_delay if policy is not None else delay)
-            try:
-                await self._establish(await self._client.describe())
-            except TerzettoError as exc:
-                failure = exc
-                self._stop_media()
-                self._client.drop_connection()
-                if policy is not None and attempts == 1 and isinstance(exc, PeerError):
-                    attempts = policy.attempts if policy.attempts is not None else -1
-                    delay = policy.first_delay
-            else:
+            problem = await self._establish_again()
+            if problem is None:
                 return True
+            failure = problem
+            if not isinstance(problem, PeerError):
+                policy = None
+        client = self._client
+        again = Reconnector(policy, str(client.url), entropy=client.network.entropy, tell=client.hub.publish)
+        while await again.wait(str(failure)):
+            problem = await self._establish_again()
+            if problem is None:
+                return True
+            failure = problem
         self._queue.end(failure)
         return False
+
+    async def _establish_again(self) -> TerzettoError | None:
+        """Describe, set up and play once more; what went wrong."""
+        try:
+            await self._establish(await self._client.describe())
+        except TerzettoError as exc:
+            self._stop_media()
+            self._client.drop_connection()
+            return exc
+        return None
 
 
 class _NothingByUdp(PeerTimedOut):  # a reason to try TCP, never seen outside
