@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from terzetto.errors import CallerError, InvalidOption
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.rist.options import CongestionControl, RistKnobs, RistOptions, TimingMode
 
 # Field, a value at each end of its range, a value beyond each, and something of the wrong kind.
@@ -40,6 +41,7 @@ LIMITS: list[tuple[str, list[Any], list[Any]]] = [
     ("source", [None, "192.0.2.1"], [5]),
     ("local_port", [0, 65534], [-2, 65536, 2.0, "5000"]),
     ("tick", [0.0, 0.1], [-0.001, 0.2, "1"]),
+    ("reconnect", [None, Reconnection(longest=9)], [True, 5, "often"]),
     ("delivery_limit", [64, 1_000_000], [63, 1_000_001, 64.5]),
     ("profile", ["simple", "main", "advanced"], ["adv", 0, None]),
 ]

@@ -9,14 +9,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from terzetto import open_rist_sender
-from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto import Reconnection, open_rist_receiver, open_rist_sender
+from terzetto.errors import AllPathsFailed, InvalidOption, UnsupportedOperation
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
-from terzetto.rist.events import PathDown, PathUp
+from terzetto.rist.api import RistReceiver, RistSender
+from terzetto.rist.core.receiver import Receiver
+from terzetto.rist.core.sender import Sender
+from terzetto.rist.events import PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
 from terzetto.rist.group import Group
 from terzetto.rist.options import RistKnobs
+from terzetto.rist.runtime import Runtime
 from terzetto.testing import deterministic_scheduling
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_paths import Paths, stream_over_paths
@@ -187,11 +191,53 @@ async def test_a_path_whose_sockets_fail_is_told_and_opened_again(autojump_clock
     told = [
         type(event)
         for who, event in paths.events
-        if who == "sender" and isinstance(event, (PathDown, PathUp)) and event.path == 0
+        if who == "sender"
+        and (
+            isinstance(event, ReconnectScheduled)
+            or (isinstance(event, (PathDown, PathUp)) and event.path == 0)
+        )
     ]
-    assert told[0] is PathUp
-    assert told[1] is PathDown
-    assert PathUp in told[2:]
+    assert told[:3] == [PathUp, PathDown, ReconnectScheduled]
+    assert PathUp in told[3:]
+
+
+def runtimes_of(stream: RistSender | RistReceiver, both: bool) -> list[Runtime[Sender] | Runtime[Receiver]]:
+    group = stream._runtime
+    assert isinstance(group, Group)
+    return [*group.runtimes()][: 2 if both else 1]
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_paths_that_are_given_up_fail_the_stream_with_the_last_one(
+    both: bool, autojump_clock: MockClock
+) -> None:
+    host = SimulatedNetwork(1).add_host("alice")
+    knobs: RistKnobs = {"one_way": True, "reconnect": None}
+    urls = ["rist://192.0.2.1:5000", "rist://192.0.2.2:5000"]
+    with use_network(host):
+        async with (
+            open_rist_sender(urls, **knobs) as sender,
+            open_rist_receiver(
+                ["rist://@:6000", "rist://@:6002"], reconnect=Reconnection(initial=0.1, most_attempts=1)
+            ) as receiver,
+        ):
+            for runtime in runtimes_of(sender, both) + runtimes_of(receiver, both):
+                runtime._endpoints[0].close()
+            await trio.sleep(1)
+            assert len(sender.paths) == 2
+            if not both:
+                await sender.send_packet(b"by the other path")
+                with trio.move_on_after(1) as waiting:
+                    await receiver.receive_packets()
+                assert waiting.cancelled_caught
+                return
+            with pytest.raises(AllPathsFailed) as refused:
+                await sender.send_packet(b"by which path?")
+            assert len(refused.value.causes) == 2
+            with pytest.raises(AllPathsFailed):
+                await receiver.receive_packets()
+            told = [type(event) async for event in receiver.events()]
+            assert told.count(ReconnectGivenUp) == 2
 
 
 async def test_paths_that_cannot_carry_one_flow_are_refused(autojump_clock: MockClock) -> None:

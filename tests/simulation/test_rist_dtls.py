@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 import terzetto as tz
-from terzetto.errors import AuthenticationFailed, InvalidOption
+from terzetto.errors import AuthenticationFailed, InvalidOption, PeerError
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.dtls import RistDtls
-from terzetto.rist.events import NetworkTrouble, PeerLost
+from terzetto.rist.events import NetworkTrouble, PeerLost, ReconnectGivenUp, ReconnectScheduled
 from terzetto.rist.options import RistOptions
 from terzetto.rist.secured import dtls_overhead
 from tests.net.dtls.identities import AUTHORITY, CAMERA, STUDIO
@@ -163,7 +164,33 @@ async def test_a_caller_calls_until_somebody_listens_and_again_when_that_one_res
                 assert [packet.payload for packet in await receiver.receive_packets()] == sent
             await receiver.aclose()
             await trio.sleep(1)
-            assert isinstance(there.sender_events[-1], PeerLost)
+            assert PeerLost in map(type, there.sender_events[-2:])
+            assert isinstance(there.sender_events[-1], ReconnectScheduled)
+
+
+async def test_each_call_is_told_until_the_policy_gives_up(autojump_clock: MockClock) -> None:
+    async with world() as there:
+        brief = tz.Reconnection(initial=0.5, jitter=0, most_attempts=3)
+        sender = await there.sender(dtls=CALLS, reconnect=brief)
+        with trio.fail_after(20), pytest.raises(PeerError):
+            await sender.send_packet(b"is anybody there?")
+        with pytest.raises(PeerError):
+            await sender.wait_connected()
+        await trio.lowlevel.checkpoint()
+        tries = [event for event in there.sender_events if isinstance(event, ReconnectScheduled)]
+        assert [(event.attempt, event.delay) for event in tries] == [(1, 0.5), (2, 1.0)]
+        assert isinstance(there.sender_events[-1], ReconnectGivenUp)
+
+
+async def test_a_caller_that_reads_learns_that_nobody_is_called_any_more(autojump_clock: MockClock) -> None:
+    async with world() as there:
+        with use_network(there.bob):
+            receiver = await tz.connect_rist_receiver(
+                there.nursery, "rist://alice:5000", dtls=CALLS, reconnect=None
+            )
+        with trio.fail_after(20), pytest.raises(PeerError):
+            await receiver.receive_packets()
+        await receiver.aclose()
 
 
 def test_what_dtls_adds_is_left_room_for() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from terzetto.gateway.again import reconnection_words
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.rist import events
 from terzetto.rist.api import RistReceiver, RistSender, connect_rist_receiver, connect_rist_sender
@@ -199,6 +200,8 @@ def _words(event: RistEvent) -> tuple[str, str, bool] | None:
             return "key_rotated", f"{event.peer} changed its key", False
         case events.PassphraseChanged():
             return "passphrase_changed", "what is sent has another passphrase from now on", False
+        case events.ReconnectScheduled() | events.ReconnectGivenUp():
+            return reconnection_words(event)
         case events.NetworkTrouble():
             return "network_trouble", event.text, True
     return None

@@ -160,7 +160,8 @@ class RistSender(ManyPaths, trio.abc.SendStream):
         try:
             if self._last_sent is not None and self._runtime.is_connected:
                 await trio.sleep_until(self._last_sent + seconds(self._outflow.linger))
-            self._runtime.say_goodbye()
+            if not self._runtime.is_stopped:
+                self._runtime.say_goodbye()
             await trio.lowlevel.checkpoint()
         finally:
             self._runtime.close()
@@ -256,8 +257,9 @@ class RistSender(ManyPaths, trio.abc.SendStream):
         self._session.commanded(now)
 
     def _check_open(self) -> None:
-        if self._closed or self._runtime.is_closed:
+        if self._closed:
             raise trio.ClosedResourceError
+        self._runtime.check_open()
 
 
 class RistReceiver(ManyPaths, trio.abc.ReceiveStream):

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import attrs
 
 from terzetto.primitives.datagrams import Address
+from terzetto.primitives.reconnection import ReconnectGivenUp, ReconnectScheduled
 
 __all__ = [
     "AdvancedStarted",
@@ -35,6 +36,8 @@ __all__ = [
     "PeerLost",
     "PeerMoved",
     "RateAdvised",
+    "ReconnectGivenUp",
+    "ReconnectScheduled",
     "RistEvent",
     "RistPacket",
     "StrangerIgnored",
@@ -295,5 +298,7 @@ RistEvent: TypeAlias = (
     | PeerLost
     | PeerMoved
     | RateAdvised
+    | ReconnectGivenUp
+    | ReconnectScheduled
     | StrangerIgnored
 )

@@ -19,8 +19,16 @@ import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub, PacketQueue
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.driver.session import SessionStatistics
-from terzetto.errors import InvalidOption, TerzettoError, UnsupportedOperation
+from terzetto.errors import (
+    AllPathsFailed,
+    InvalidOption,
+    PeerError,
+    PeerTimedOut,
+    TerzettoError,
+    UnsupportedOperation,
+)
 from terzetto.net.endpoint import DatagramEndpoint
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import Micros
@@ -62,10 +70,6 @@ _WORLDLY: Final = (OSError, TerzettoError, trio.BrokenResourceError, trio.Closed
 
 Prepare: TypeAlias = Callable[[str], Awaitable[Plan]]
 
-# As libRIST backs off: a second more each time, ten at most.
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 10.0
-
 
 class Path(Generic[LegT]):
     """One way of a group: its leg lives as long as the path, its session as long as the sockets."""
@@ -75,6 +79,8 @@ class Path(Generic[LegT]):
         self.leg = leg
         self.runtime: Runtime[LegT] | None = None
         self.scope = trio.CancelScope()
+        self.failure: Exception | None = None
+        """Why it is given up."""
 
     @property
     def url(self) -> str:
@@ -215,6 +221,7 @@ class Group(Generic[LegT]):
         self.paths: dict[int, Path[LegT]] = {}
         self.session: GroupPump[LegT] = GroupPump(self)
         self.controls: GroupControls[LegT] = GroupControls(self)
+        self.failure: AllPathsFailed | None = None
         self.is_closed = False
         self.is_stopped = False
         self._flow = flow
@@ -311,6 +318,7 @@ class Group(Generic[LegT]):
             queue=self._queue,
             authorize=self._authorize,
         )
+        runtime.owns_queue = False
         runtime.on_event = partial(self._hear, path)
         runtime.session.on_drained = self._drain_others
         path.runtime = runtime
@@ -318,24 +326,46 @@ class Group(Generic[LegT]):
         return runtime
 
     async def _look_after(self, path: Path[LegT]) -> None:
-        """Run a path's session; when its sockets fail, open others after a pause."""
-        pause = _FIRST_PAUSE
+        """Run a path's session; when its sockets fail, open others as the policy says."""
+        again = Reconnector(
+            path.plan.options.reconnect,
+            path.url,
+            entropy=path.plan.network.entropy,
+            tell=self.events.publish,
+        )
         with path.scope:
             while True:
                 started = trio.current_time()
+                runtime = path.runtime
                 reason = await self._run(path)
                 if self.is_stopped:
                     return
                 self._failed(path, reason)
-                if trio.current_time() - started > _LONGEST_PAUSE:
-                    pause = _FIRST_PAUSE
+                if runtime is not None and runtime.failure is not None:
+                    self._give_up(path, runtime.failure)
+                    return
+                # New sockets prove nothing: it is their lasting that does.
+                again.lasted(trio.current_time() - started)
                 while path.runtime is None:
-                    await trio.sleep(pause)
-                    pause = min(pause + _FIRST_PAUSE, _LONGEST_PAUSE)
+                    if not await again.wait(reason):
+                        self._give_up(path, PeerError(f"{path.url}: {reason}"))
+                        return
                     try:
                         self._start(path, await path.plan.open_endpoints())
                     except _WORLDLY as exc:
-                        self.events.publish(PathDown(path.leg.index, path.url, str(exc)))
+                        reason = str(exc)
+                        self.events.publish(PathDown(path.leg.index, path.url, reason))
+
+    def _give_up(self, path: Path[LegT], failure: Exception) -> None:
+        """A path is tried no more; with the last one the session fails."""
+        path.failure = failure
+        causes = [each.failure for each in self.paths.values() if each.failure is not None]
+        if len(causes) < len(self.paths):
+            return
+        self.failure = AllPathsFailed("every path was given up", causes)
+        if self._queue is not None:
+            self._queue.end(self.failure)
+        self.stop()
 
     async def _run(self, path: Path[LegT]) -> str:
         """Run the session to its end, and say why it ended."""
@@ -414,6 +444,8 @@ class Group(Generic[LegT]):
     def explain_silence(self, waited: float) -> Silence:
         """The most helpful thing to say when no path has an answer: the first's story, with the others' as notes."""
         stories = [runtime.explain_silence(waited) for runtime in self.runtimes()]
+        if not stories:
+            return PeerTimedOut(f"none of the {len(self.paths)} paths could be opened again in {waited:g} s")
         first, *others = stories
         for other in others:
             first.add_note(f"and {other}")
@@ -425,9 +457,11 @@ class Group(Generic[LegT]):
             runtime.say_goodbye()
 
     def check_open(self) -> None:
-        """Raise `trio.ClosedResourceError` when closed."""
+        """Raise `trio.ClosedResourceError` when closed, and `AllPathsFailed` when every path was given up."""
         if self.is_closed:
             raise trio.ClosedResourceError
+        if self.failure is not None:
+            raise self.failure
 
     def close(self) -> None:
         """End every session, and drop what was not read."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 import attrs
 
 from terzetto.errors import InvalidOption
+from terzetto.primitives.reconnection import Reconnection, check_reconnection
 from terzetto.rist.adaptation import RistAdaptation
 from terzetto.rist.dtls import RistDtls
 from terzetto.rist.fec import RistFec
@@ -300,6 +301,12 @@ class RistOptions:
         default=None, validator=attrs.validators.optional(_within(0.001, 86400.0, "seconds"))
     )
     """Give up when nobody has answered for this long; None waits as long as it takes."""
+    reconnect: Reconnection | None = attrs.field(
+        default=Reconnection(initial=0.5, longest=4.0),
+        validator=check_reconnection,
+    )
+    """How often, and for how long, to call again with DTLS, and to open again a path of several whose sockets failed;
+    None does so once. When it gives up, or with every path of several, the session fails."""
     keepalive_interval: float = attrs.field(default=0.1, validator=_within(0.01, 10.0, "seconds"))
     """Time between reports. Peers of older versions lose patience after a quarter of a second of silence."""
 
@@ -479,6 +486,7 @@ class RistKnobs(TypedDict, total=False):
     cname: str
     session_timeout: float
     connect_timeout: float | None
+    reconnect: Reconnection | None
     keepalive_interval: float
     payload_size: int
     rtp_ptype: int

@@ -9,6 +9,7 @@ import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub, PacketQueue
+from terzetto.driver.reconnecting import Reconnector
 from terzetto.driver.session import Session, SessionPath
 from terzetto.errors import AuthenticationFailed, PeerError, PeerTimedOut, WrongProtocol
 from terzetto.net.endpoint import DatagramEndpoint, Trouble
@@ -63,6 +64,10 @@ class Runtime(Generic[CoreT]):
         """The last that went wrong with keys or logins."""
         self._refused: Silence | None = None
         """The last that went wrong with DTLS."""
+        self.failure: PeerError | None = None
+        """Why the peer is not called any more."""
+        self.owns_queue = True
+        """Whether nobody else fills the queue, and our failure is its end."""
         self.is_closed = False
         self.on_event: Callable[[RistEvent], None] = ignore
         """Hears every event at once, before those who listen to `events`."""
@@ -89,9 +94,29 @@ class Runtime(Generic[CoreT]):
             if self._asks:
                 nursery.start_soon(self.controls.answer_questions)
             if calls:
-                nursery.start_soon(keep_called, self._endpoints, self._was_refused)
+                nursery.start_soon(self._keep_called)
             await self.session.run(task_status=task_status)
             nursery.cancel_scope.cancel()
+
+    async def _keep_called(self) -> None:
+        plan = self._plan
+        again = Reconnector(
+            plan.options.reconnect, str(plan.url), entropy=plan.network.entropy, tell=self._tell
+        )
+        failure = await keep_called(self._endpoints, again, self._was_refused)
+        if failure is not None:
+            self.fail(failure)
+
+    def _tell(self, event: RistEvent) -> None:
+        self.on_event(event)
+        self.events.publish(event)
+
+    def fail(self, failure: PeerError) -> None:
+        """The peer is not called any more: whoever sends or reads gets *failure*."""
+        self.failure = failure
+        if self._queue is not None and self.owns_queue:
+            self._queue.end(failure)
+        self.stop()
 
     def _was_refused(self, peer: Address, error: PeerError) -> None:
         """A call with DTLS came to nothing."""
@@ -133,17 +158,18 @@ class Runtime(Generic[CoreT]):
         timeout = self.options.connect_timeout
         with trio.move_on_after(timeout if timeout is not None else float("inf")):
             await self._connected.wait()
-            if self.is_closed:
-                raise trio.ClosedResourceError
+            self.check_open()
             return
         if self.is_closed:
             raise trio.ClosedResourceError
         raise self.explain_silence(timeout or 0.0)
 
     def check_open(self) -> None:
-        """Raise `trio.ClosedResourceError` when closed."""
+        """Raise `trio.ClosedResourceError` when closed, and what ended the session where something did."""
         if self.is_closed:
             raise trio.ClosedResourceError
+        if self.failure is not None:
+            raise self.failure
 
     def close(self) -> None:
         """End the session, and drop what was not read."""
@@ -172,8 +198,7 @@ class Runtime(Generic[CoreT]):
                 continue
             elif type(event) in _EXPLANATIONS:
                 self._explanation = event
-            self.on_event(event)
-            self.events.publish(event)
+            self._tell(event)
 
     def _complain(self, trouble: Trouble) -> None:
         if trouble.kind not in self._troubles:

@@ -7,7 +7,8 @@ from typing import Final
 
 import trio
 
-from terzetto.errors import AuthenticationFailed, PeerError
+from terzetto.driver.reconnecting import Reconnector
+from terzetto.errors import PeerError
 from terzetto.net.dtls import CipherSuite, DtlsEndpoint, DtlsOptions, wrap_endpoint
 from terzetto.net.endpoint import DatagramEndpoint
 from terzetto.primitives.datagrams import Address
@@ -20,9 +21,6 @@ _LONGEST_DATAGRAM: Final = 16384
 
 # Media waits for nobody, so a call that nobody answers is soon begun again.
 _HANDSHAKE_TIMEOUT: Final = 4.0
-_CALL_AGAIN: Final = 0.5
-# Who was refused for its certificate is so the next time as well, unless somebody mends that.
-_CALL_AGAIN_REFUSED: Final = 5.0
 _LOOK_AGAIN: Final = 0.25
 
 
@@ -52,30 +50,38 @@ def dtls_overhead(dtls: RistDtls | None) -> int:
 
 
 async def keep_called(
-    endpoints: Sequence[DatagramEndpoint], complain: Callable[[Address, PeerError], None]
-) -> None:
-    """Keep the association of a caller's endpoint up, whatever becomes of the peer, until cancelled."""
+    endpoints: Sequence[DatagramEndpoint], again: Reconnector, complain: Callable[[Address, PeerError], None]
+) -> PeerError | None:
+    """Keep the association of a caller's endpoint up, whatever becomes of the peer; why that was given up."""
     for endpoint in endpoints:
         if isinstance(endpoint, DtlsEndpoint) and endpoint.remote is not None:
-            await _keep_one_called(endpoint, endpoint.remote, complain)
+            return await _keep_one_called(endpoint, endpoint.remote, again, complain)
+    return None
 
 
 async def _keep_one_called(
-    endpoint: DtlsEndpoint, remote: Address, complain: Callable[[Address, PeerError], None]
-) -> None:
+    endpoint: DtlsEndpoint,
+    remote: Address,
+    again: Reconnector,
+    complain: Callable[[Address, PeerError], None],
+) -> PeerError | None:
     while True:
+        failure: PeerError
         try:
             await endpoint.wait_established()
         except trio.ClosedResourceError:
-            return
+            return None
         except PeerError as error:
+            failure = error
             complain(remote, error)
-            refused = isinstance(error, AuthenticationFailed)
-            await trio.sleep(_CALL_AGAIN_REFUSED if refused else _CALL_AGAIN)
-            continue
-        # Nothing tells when an association ends but the endpoint's own list.
-        while endpoint.peers():  # noqa: ASYNC110
-            await trio.sleep(_LOOK_AGAIN)
+        else:
+            again.succeeded()
+            # Nothing tells when an association ends but the endpoint's own list.
+            while endpoint.peers():  # noqa: ASYNC110
+                await trio.sleep(_LOOK_AGAIN)
+            failure = PeerError(f"the DTLS association with {remote} has ended")
+        if not await again.wait(str(failure)):
+            return failure
 
 
 def _options(dtls: RistDtls, *, mtu: int, family: int, host: str | None) -> DtlsOptions:
