@@ -17,7 +17,7 @@ from terzetto.srt.events import PacketsSkipped, SrtEvent
 from terzetto.srt.group_members import GroupMembers
 from terzetto.srt.group_snapshots import group_snapshot
 from terzetto.srt.group_statistics import SrtGroupStatistics
-from terzetto.srt.stream import SrtPacket
+from terzetto.srt.receiving_side import SrtPacket
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["SrtGroup"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any
 
 import trio
 
@@ -14,49 +14,17 @@ from terzetto.errors import CallerError, PeerError, PeerTimedOut, UnsupportedOpe
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import Micros, micros, seconds
 from terzetto.srt.core.connection import Connection, Signal, State
-from terzetto.srt.core.messages import Message
 from terzetto.srt.core.multiplexer import Multiplexer, Notice
 from terzetto.srt.events import SrtEvent
 from terzetto.srt.log import log_event
 from terzetto.srt.options import SrtOptions, with_knobs
+from terzetto.srt.receiving_side import ReceivingSide, SrtMessage, SrtPacket
 from terzetto.srt.snapshots import snapshot
 from terzetto.srt.statistics import SrtStatistics
 from terzetto.srt.wire.key_material import CipherKind, KmState
-from terzetto.srt.wire.numbers import SEQUENCE_MASK
 from terzetto.srt.wire.stream_id import StreamName, parse_stream_id
 
 __all__ = ["SrtMessage", "SrtPacket", "SrtStream"]
-
-T = TypeVar("T")
-
-# Enough to empty a full tick of a fast stream at a time, and a bound on what one read returns.
-_READ_PACKETS: Final = 1024
-
-
-class SrtPacket(NamedTuple):
-    """One payload, and what is known of it."""
-
-    payload: Buffer
-    sequence: int
-    """The 31-bit number on the wire."""
-    source_time: float
-    """When it was sent, on trio's clock here, as far as the handshake tells."""
-    lost_before: int
-    """Packets that were given up between the one before and this one."""
-
-
-class SrtMessage(NamedTuple):
-    """One message, whole, and what is known of it."""
-
-    payload: Buffer
-    number: int | None
-    """The 26-bit number on the wire; None in live mode, where nobody counts messages apart from packets."""
-    in_order: bool
-    """Whether its sender asked for it to wait for the messages before it."""
-    sequence: int
-    """The 31-bit number of its first packet."""
-    source_time: float
-    """When it was sent, on trio's clock here, as far as the handshake tells."""
 
 
 class SrtStream(trio.abc.Stream):
@@ -82,17 +50,10 @@ class SrtStream(trio.abc.Stream):
         self._local = local_address
         self._forget = forget
         self._events: EventHub[SrtEvent] = EventHub()
-        self._readable = trio.Event()
         self._writable = trio.Event()
-        self._ended = trio.Event()
         self._is_closed = False
         self._is_sending = False
-        self._is_receiving = False
-        self._consume: Callable[[list[Buffer], float], None] | None = None
-        self._rest: Buffer = b""
-        self._waiting: list[SrtPacket] = []
-        self._messages: list[Message] = []
-        self._next_position = connection.agreement.first_received
+        self._receiving = ReceivingSide(connection, self._settle, self._raise_if_broken)
         agreement = connection.agreement
         self._payload_size = agreement.payload_limit
         self._has_long_messages = agreement.has_long_messages
@@ -311,33 +272,15 @@ class SrtStream(trio.abc.Stream):
 
         Without *max_bytes* whole payloads are returned, several if several are due.
         """
-        if max_bytes is not None and max_bytes < 1:
-            raise ValueError("max_bytes must be at least 1")
-        if not self._rest:
-            packets = await self._receive()
-            self._rest = packets[0].payload if len(packets) == 1 else b"".join(p.payload for p in packets)
-        else:
-            await trio.lowlevel.checkpoint()
-        if max_bytes is None or len(self._rest) <= max_bytes:
-            data, self._rest = self._rest, b""
-        else:
-            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
-        return bytes(data)
+        return await self._receiving.some(max_bytes)
 
     async def receive_packet(self) -> SrtPacket:
         """The next payload; `trio.EndOfChannel` when the peer has closed."""
-        if self._waiting:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._waiting = (await self.receive_packets())[::-1]
-        return self._waiting.pop()
+        return await self._receiving.packet()
 
     async def receive_packets(self) -> list[SrtPacket]:
         """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed."""
-        packets = await self._receive()
-        if not packets:
-            raise trio.EndOfChannel
-        return packets
+        return await self._receiving.packets()
 
     async def deliver_to(self, consume: Callable[[list[Buffer], float], None]) -> None:
         """Call *consume* with all payloads that are due and the source time of the first, until the peer has closed.
@@ -346,71 +289,18 @@ class SrtStream(trio.abc.Stream):
         saves a good part of the work. *consume* must neither wait nor raise. Raises like `receive_packets`, but for
         the end, which is a return.
         """
-        if self._has_long_messages:
-            while packets := await self._receive():
-                consume([packet.payload for packet in packets], packets[0].source_time)
-            return
-
-        def take(now: Micros) -> list[None]:
-            self._hand_over(consume, now)
-            return []
-
-        self._consume = consume
-        try:
-            await self._wait_for(take)
-        finally:
-            self._consume = None
-
-    def _hand_over(self, consume: Callable[[list[Buffer], float], None], now: Micros) -> None:
-        connection = self._connection
-        clock = connection.receiver.clock
-        while taken := connection.take(now=now, limit=_READ_PACKETS):
-            self._next_position = taken[-1][1] + 1
-            consume([entry[3] for entry in taken], seconds(taken[0][0] - clock.delay - clock.drift))
+        await self._receiving.deliver_to(consume)
 
     async def receive_message(self) -> SrtMessage:
         """The next whole message; `trio.EndOfChannel` when the peer has closed."""
-        if self._connection.agreement.is_stream:
-            raise UnsupportedOperation(
-                "a stream of bytes has no messages", hint="set message_api=True on both sides"
-            )
-        if not self._has_long_messages:
-            packet = await self.receive_packet()
-            return SrtMessage(packet.payload, None, True, packet.sequence, packet.source_time)
-        if not self._messages:
-            messages = await self._wait_for(self._take_messages)
-            if not messages:
-                raise trio.EndOfChannel
-            self._messages = messages[::-1]
-        else:
-            await trio.lowlevel.checkpoint()
-        message = self._messages.pop()
-        source_time = seconds(message.play_at)
-        return SrtMessage(
-            message.payload,
-            message.number,
-            message.in_order,
-            message.position & SEQUENCE_MASK,
-            source_time,
-        )
+        return await self._receiving.message()
 
     async def receive_pieces(self, at_least: int) -> list[Buffer]:
         """Pieces of a stream of bytes, in order: *at_least* so many bytes, or all there are before the end.
 
         For who moves much: nothing is joined and nothing told of the pieces. An empty list is the end.
         """
-        pieces: list[Buffer] = []
-        size = 0
-        while size < at_least:
-            more = await self._wait_for(self._take_payloads)
-            if not more:
-                break
-            pieces += more
-            size += sum(map(len, more))
-        return pieces
-
-    def _take_payloads(self, now: Micros) -> list[Buffer]:
-        return [entry[3] for entry in self._connection.take(now=now, limit=_READ_PACKETS)]
+        return await self._receiving.pieces(at_least)
 
     def report_error(self, code: int) -> None:
         """Tell the peer that what it sends is of no use here (4000: it cannot be written); its sending fails."""
@@ -418,61 +308,6 @@ class SrtStream(trio.abc.Stream):
             now = current_micros()
             self._connection.report_error(code, now=now)
             self._settle(now)
-
-    def _take_messages(self, now: Micros) -> list[Message]:
-        return self._connection.take_messages(now=now, limit=_READ_PACKETS)
-
-    def _take_packets(self, now: Micros) -> list[SrtPacket]:
-        if self._has_long_messages:
-            whole = self._take_messages(now)
-            return [SrtPacket(m.payload, m.position & SEQUENCE_MASK, seconds(m.play_at), 0) for m in whole]
-        return self._describe(self._connection.take(now=now, limit=_READ_PACKETS))
-
-    async def _receive(self) -> list[SrtPacket]:
-        if self._waiting and not self._is_receiving:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            packets, self._waiting = self._waiting[::-1], []
-            return packets
-        return await self._wait_for(self._take_packets)
-
-    async def _wait_for(self, take: Callable[[Micros], list[T]]) -> list[T]:
-        if self._is_receiving:
-            raise trio.BusyResourceError("another task is receiving from this stream")
-        self._is_receiving = True
-        try:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            while True:
-                if self._is_closed:
-                    raise trio.ClosedResourceError
-                now = current_micros()
-                self._readable = trio.Event()
-                taken = take(now)
-                self._settle(now)
-                if taken:
-                    return taken
-                if self._ended.is_set():
-                    self._raise_if_broken()
-                    if self._connection.receiver.was_cut_short:
-                        raise PeerError(
-                            f"{self.peer_address} closed the connection before everything had arrived"
-                        )
-                    return []
-                await self._readable.wait()
-        finally:
-            self._is_receiving = False
-
-    def _describe(self, taken: list[tuple[Micros, int, int, Buffer]]) -> list[SrtPacket]:
-        expected = self._next_position
-        clock = self._connection.receiver.clock
-        delay = clock.delay + clock.drift
-        packets = []
-        for play_at, position, _, payload in taken:
-            packets.append(
-                SrtPacket(payload, position & SEQUENCE_MASK, (play_at - delay) / 1e6, position - expected)
-            )
-            expected = position + 1
-        self._next_position = expected
-        return packets
 
     def statistics(self) -> SrtStatistics:
         """A snapshot of the counters; an interval is ``now.since(earlier)``."""
@@ -514,24 +349,18 @@ class SrtStream(trio.abc.Stream):
     def cut_off(self) -> None:
         """The socket below is gone: wake whoever waits."""
         self._is_closed = True
-        self._readable.set()
+        self._receiving.close()
         self._writable.set()
         self._events.close()
 
     def notify(self, what: SrtEvent | Signal) -> None:
         """Something happened to our connection."""
         if what is Signal.READABLE:
-            if self._consume is not None:
-                now = current_micros()
-                self._hand_over(self._consume, now)
-                self._settle(now)
-            else:
-                self._readable.set()
+            self._receiving.wake()
         elif what is Signal.WRITABLE:
             self._writable.set()
         elif what is Signal.ENDED:
-            self._ended.set()
-            self._readable.set()
+            self._receiving.end()
         elif not isinstance(what, Signal):
             self._events.publish(what)
             log_event(what, self.peer_address)
