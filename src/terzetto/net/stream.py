@@ -13,7 +13,7 @@ import trio
 
 from terzetto.primitives.datagrams import Address, Buffer
 
-__all__ = ["ByteListener", "ByteStream", "StreamOptions"]
+__all__ = ["ByteListener", "ByteStream", "ReplayedStream", "StreamOptions", "WrappedStream"]
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +58,64 @@ class ByteStream(trio.abc.Stream):
     @abstractmethod
     def close(self) -> None:
         """Close at once, without a word to the peer beyond what the system says."""
+
+
+class WrappedStream(ByteStream):
+    """Another stream with something around it: what a subclass does not do otherwise is done by the transport."""
+
+    def __init__(self, transport: ByteStream) -> None:
+        self._transport = transport
+
+    @property
+    def local_address(self) -> Address:
+        """Our end."""
+        return self._transport.local_address
+
+    @property
+    def peer_address(self) -> Address:
+        """The other end."""
+        return self._transport.peer_address
+
+    def send_nowait(self, data: Buffer) -> int:
+        """Send as much of *data* as goes at once."""
+        return self._transport.send_nowait(data)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of *data*."""
+        await self._transport.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there is room."""
+        await self._transport.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for bytes; empty at the end."""
+        return bytes(await self._transport.receive_some(max_bytes))
+
+    def close(self) -> None:
+        """Close at once."""
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self._transport.aclose()
+
+
+class ReplayedStream(WrappedStream):
+    """A stream of which somebody has read *early* already; it is read again."""
+
+    def __init__(self, transport: ByteStream, early: bytes) -> None:
+        super().__init__(transport)
+        self._early = early
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What was read before, then what comes."""
+        if not self._early:
+            return await super().receive_some(max_bytes)
+        await trio.lowlevel.checkpoint()
+        size = len(self._early) if max_bytes is None else max_bytes
+        taken, self._early = self._early[:size], self._early[size:]
+        return taken
 
 
 class ByteListener(trio.abc.Listener[ByteStream]):

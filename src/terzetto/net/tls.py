@@ -14,30 +14,20 @@ from typing import TypeVar
 import trio
 
 from terzetto.errors import AuthenticationFailed, InvalidOption, WrongProtocol
-from terzetto.net.stream import ByteStream
-from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.net.stream import ByteStream, WrappedStream
+from terzetto.primitives.datagrams import Buffer
 
 __all__ = ["TlsStream", "accept_tls", "client_context", "connect_tls", "fingerprint_of"]
 
 T = TypeVar("T")
 
 
-class TlsStream(ByteStream):
+class TlsStream(WrappedStream):
     """An encrypted connection; made by `connect_tls` and `accept_tls`."""
 
     def __init__(self, transport: ByteStream, tls: trio.SSLStream[ByteStream]) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._tls = tls
-
-    @property
-    def local_address(self) -> Address:
-        """Our end."""
-        return self._transport.local_address
-
-    @property
-    def peer_address(self) -> Address:
-        """The other end."""
-        return self._transport.peer_address
 
     def send_nowait(self, data: Buffer) -> int:
         """Never anything: a record may have to wait half-way, which only `send_all` can."""
@@ -55,10 +45,6 @@ class TlsStream(ByteStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; empty at the end."""
         return bytes(await self._tls.receive_some(max_bytes))
-
-    def close(self) -> None:
-        """Close at once."""
-        self._transport.close()
 
     async def aclose(self) -> None:
         """Say goodbye if that is possible at once, and close."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 
 from terzetto.errors import MalformedPacket
-from terzetto.net.stream import ByteStream
-from terzetto.primitives.datagrams import Address, Buffer, EntropySource
+from terzetto.net.stream import ByteStream, WrappedStream
+from terzetto.primitives.datagrams import Buffer, EntropySource
 from terzetto.rtsp.wire.websocket import Opcode, WebSocketDecoder, encode_websocket_frame
 
 __all__ = ["WebSocketStream"]
@@ -16,14 +16,14 @@ _PROTOCOL_ERROR = (1002).to_bytes(2, "big")
 _NORMAL = (1000).to_bytes(2, "big")
 
 
-class WebSocketStream(ByteStream):
+class WebSocketStream(WrappedStream):
     """Bytes in binary messages over *transport*, once the handshake is over; *early* came behind it.
 
     With *entropy* it is a client's side, which masks what it sends; a server has none.
     """
 
     def __init__(self, transport: ByteStream, *, entropy: EntropySource | None, early: bytes = b"") -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._entropy = entropy
         self._decoder = WebSocketDecoder(is_server=entropy is None)
         self._early = early
@@ -32,16 +32,6 @@ class WebSocketStream(ByteStream):
         self._said_goodbye = False
         # Pings are answered by who reads, while another task may be sending.
         self._sending = trio.StrictFIFOLock()
-
-    @property
-    def local_address(self) -> Address:
-        """Our end."""
-        return self._transport.local_address
-
-    @property
-    def peer_address(self) -> Address:
-        """The other end."""
-        return self._transport.peer_address
 
     def send_nowait(self, data: Buffer) -> int:
         """A frame goes whole or not at all, so this is left to `send_all`."""
@@ -54,10 +44,6 @@ class WebSocketStream(ByteStream):
             await self._send(Opcode.BINARY, bytes(data))
         else:
             await trio.lowlevel.checkpoint()
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room."""
-        await self._transport.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; none is the end."""
@@ -72,17 +58,13 @@ class WebSocketStream(ByteStream):
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
         return taken
 
-    def close(self) -> None:
-        """Close at once."""
-        self._transport.close()
-
     async def aclose(self) -> None:
         """Say goodbye, and close."""
         try:
             if not self._ended:
                 await self._say_goodbye(_NORMAL)
         finally:
-            await self._transport.aclose()
+            await super().aclose()
 
     async def _take(self, data: bytes) -> None:
         try:

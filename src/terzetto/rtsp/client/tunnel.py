@@ -12,11 +12,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 
-import trio
-
 from terzetto.errors import AuthenticationFailed, ConnectionRefusedByPeer, MalformedPacket, WrongProtocol
-from terzetto.net.stream import ByteStream
-from terzetto.primitives.datagrams import Address, Buffer, EntropySource
+from terzetto.net.stream import ByteStream, ReplayedStream, WrappedStream
+from terzetto.primitives.datagrams import Buffer, EntropySource
 from terzetto.rtsp.core.client_auth import ClientAuthenticator, Verdict
 from terzetto.rtsp.websocket_stream import WebSocketStream
 from terzetto.rtsp.wire.base64_stream import encode_base64
@@ -36,21 +34,12 @@ _LONG_AGO = "Sun, 9 Jan 1972 00:00:00 GMT"
 Dial = Callable[[], Awaitable[ByteStream]]
 
 
-class _HttpTunnel(ByteStream):
+class _HttpTunnel(WrappedStream):
     """What the server says comes by one connection, what we say goes by another."""
 
-    def __init__(self, down: ByteStream, up: ByteStream, early: bytes) -> None:
-        self._down = down
+    def __init__(self, down: ByteStream, up: ByteStream) -> None:
+        super().__init__(down)
         self._up = up
-        self._early = early
-
-    @property
-    def local_address(self) -> Address:
-        return self._down.local_address
-
-    @property
-    def peer_address(self) -> Address:
-        return self._down.peer_address
 
     def send_nowait(self, data: Buffer) -> int:
         """Text cut in the middle would have to be remembered, so this is left to `send_all`."""
@@ -63,23 +52,15 @@ class _HttpTunnel(ByteStream):
     async def wait_send_all_might_not_block(self) -> None:
         await self._up.wait_send_all_might_not_block()
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._early:
-            await trio.lowlevel.checkpoint()
-            size = len(self._early) if max_bytes is None else max_bytes
-            taken, self._early = self._early[:size], self._early[size:]
-            return taken
-        return bytes(await self._down.receive_some(max_bytes))
-
     def close(self) -> None:
         self._up.close()
-        self._down.close()
+        super().close()
 
     async def aclose(self) -> None:
         try:
             await self._up.aclose()
         finally:
-            await self._down.aclose()
+            await super().aclose()
 
 
 async def open_http_tunnel(
@@ -123,7 +104,7 @@ async def open_http_tunnel(
     except BaseException:
         down.close()
         raise
-    return _HttpTunnel(down, up, early)
+    return _HttpTunnel(ReplayedStream(down, early), up)
 
 
 async def open_websocket(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -45,9 +46,9 @@ class _ChoppedAssembler(Assembler):
         self._parts[:] = [b"".join(self._parts)]
         super().finish()
 
+    @abstractmethod
     def begins(self, data: bytes) -> bool:
         """Whether a unit may begin so."""
-        raise NotImplementedError
 
 
 class Mpeg4VideoAssembler(_ChoppedAssembler):

@@ -169,10 +169,6 @@ class Assembler(Depacketizer):
     def forget(self) -> None:
         """Drop what the subclass holds of the unit."""
 
-    def skip_rest(self) -> None:
-        """Nothing of this moment makes sense any more; begin with the next."""
-        self._is_skipping = True
-
     def _give_up(self, reason: str) -> None:
         if reason:
             self.dropped[reason] += 1

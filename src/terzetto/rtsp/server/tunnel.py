@@ -10,8 +10,7 @@ from collections.abc import Callable
 import trio
 
 from terzetto.errors import MalformedPacket
-from terzetto.net.stream import ByteStream
-from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.net.stream import ByteStream, ReplayedStream, WrappedStream
 from terzetto.rtsp.websocket_stream import WebSocketStream
 from terzetto.rtsp.wire.base64_stream import Base64Decoder
 from terzetto.rtsp.wire.fields import Fields
@@ -27,50 +26,11 @@ _LONGEST_COOKIE = 64
 _GET, _POST = b"GET ", b"POST "
 
 
-class _Replayed(ByteStream):
-    """A stream of which something was read already."""
-
-    def __init__(self, transport: ByteStream, early: bytes) -> None:
-        self._transport = transport
-        self._early = early
-
-    @property
-    def local_address(self) -> Address:
-        return self._transport.local_address
-
-    @property
-    def peer_address(self) -> Address:
-        return self._transport.peer_address
-
-    def send_nowait(self, data: Buffer) -> int:
-        return self._transport.send_nowait(data)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._transport.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._transport.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._early:
-            await trio.lowlevel.checkpoint()
-            size = len(self._early) if max_bytes is None else max_bytes
-            taken, self._early = self._early[:size], self._early[size:]
-            return taken
-        return bytes(await self._transport.receive_some(max_bytes))
-
-    def close(self) -> None:
-        self._transport.close()
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-class _HttpTunnel(ByteStream):
+class _HttpTunnel(WrappedStream):
     """What we say leaves by the client's GET; what it says comes by its POST, and by those that replace it."""
 
     def __init__(self, down: ByteStream, up: ByteStream, early: bytes, *, forget: Callable[[], None]) -> None:
-        self._down = down
+        super().__init__(down)
         self._up = up
         self._forget = forget
         self._decoder = Base64Decoder()
@@ -78,29 +38,12 @@ class _HttpTunnel(ByteStream):
         self._waiting = b""
         self._replaced = False
 
-    @property
-    def local_address(self) -> Address:
-        return self._down.local_address
-
-    @property
-    def peer_address(self) -> Address:
-        return self._down.peer_address
-
     def replace(self, up: ByteStream, early: bytes) -> None:
         """The client goes on by another POST: some do when the length that they announced is used up."""
         before, self._up = self._up, up
         self._early += early
         self._replaced = True
         before.close()
-
-    def send_nowait(self, data: Buffer) -> int:
-        return self._down.send_nowait(data)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._down.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._down.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         while not self._waiting:
@@ -134,14 +77,14 @@ class _HttpTunnel(ByteStream):
     def close(self) -> None:
         self._forget()
         self._up.close()
-        self._down.close()
+        super().close()
 
     async def aclose(self) -> None:
         self._forget()
         try:
             await self._up.aclose()
         finally:
-            await self._down.aclose()
+            await super().aclose()
 
 
 class Tunnels:
@@ -163,7 +106,7 @@ class Tunnels:
                 break
             data += more
         if not data.startswith((_GET, _POST)):
-            return _Replayed(stream, data)
+            return ReplayedStream(stream, data)
         reader = HeadReader()
         try:
             head = reader.feed(data)
