@@ -11,6 +11,9 @@ from terzetto.rtsp.client import (
     open_rtsp_client,
 )
 from terzetto.rtsp.events import PtsQuality, RtspPacket
+from terzetto.rtsp.formats.contract import AccessUnit
+from terzetto.rtsp.formats.reader import MediaUnit, UnitReader
+from terzetto.rtsp.formats.writer import UnitWriter
 from terzetto.rtsp.options import RtspOptions, RtspServerOptions
 from terzetto.rtsp.server import (
     PathHandler,
@@ -28,10 +31,12 @@ from terzetto.rtsp.wire.headers.range import ClockRange, NptRange, SmpteRange
 from terzetto.rtsp.wire.message import Response
 
 __all__ = [
+    "AccessUnit",
     "ClockRange",
     "Description",
     "Format",
     "Media",
+    "MediaUnit",
     "NptRange",
     "PathHandler",
     "PtsQuality",
@@ -51,6 +56,8 @@ __all__ = [
     "ServerStream",
     "SmpteRange",
     "TransportStreamPacketizer",
+    "UnitReader",
+    "UnitWriter",
     "connect_rtsp_client",
     "open_rtsp_client",
     "serve_rtsp",
