@@ -18,10 +18,12 @@ from terzetto.net.endpoint import DatagramEndpoint
 from terzetto.net.network import current_network
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rtp.header import FIXED_HEADER
 from terzetto.rtp.ntp import ntp_from_unix
 from terzetto.rtp.srtp import SrtpSender
 from terzetto.rtsp.core.media_keys import make_key, say_key
 from terzetto.rtsp.core.media_sender import MediaSender
+from terzetto.rtsp.core.picture_cache import PictureCache
 from terzetto.rtsp.events import RtspPacket
 from terzetto.rtsp.statistics import MediaSendStatistics, media_sent
 from terzetto.rtsp.wire.description import Description
@@ -115,15 +117,19 @@ class ServerStream:
 
     Give it out in ``describe`` and ``setup``; write whole batches, since each costs one call per reader however
     many packets it holds.
+
+    With a *picture_cache* of so many bytes it keeps what was sent since the last key picture (of H.264 or H.265), and
+    whoever begins to read by TCP or UDP is sent that first: they see a picture at once.
     """
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, *, picture_cache: int = 0) -> None:
         if not description.medias:
             raise UnsupportedOperation("a stream has at least one media")
         self.description = description.with_controls()
         self._network = current_network()
         offset = self._network.wall_clock_offset()
         self._senders = [MediaSender(media, wall_clock_offset=offset) for media in self.description.medias]
+        self._cache = PictureCache(self.description.medias, picture_cache) if picture_cache else None
         self._active: list[dict[Reader, None]] = [{} for _ in self._senders]
         self._udp = _Targets(len(self._senders))
         self._secure_udp = _Targets(len(self._senders))
@@ -156,6 +162,8 @@ class ServerStream:
             raise ValueError(f"cannot send that: {exc.reason}") from None
         if packets:
             self._distribute(Batch(media, packets, is_rtcp=False))
+            if self._cache is not None:
+                self._cache.add(media, packets)
             secure = self._secure_senders.get(media)
             if secure is not None and sender.ssrc is not None and sender.last_sequence is not None:
                 secure.advance(sender.ssrc, sender.last_sequence)
@@ -230,6 +238,9 @@ class ServerStream:
         if report is not None:
             # A reader who joins late cannot align medias before a report.
             reader.deliver(Batch(media, (report,), is_rtcp=True))
+        kept = self._kept(media)
+        if kept:
+            reader.deliver(Batch(media, kept, is_rtcp=False))
 
     def deactivate(self, media: int, reader: Reader) -> None:
         """No more to *reader*."""
@@ -245,6 +256,10 @@ class ServerStream:
         several = len(self.description.medias[media].formats) > 1
         if several or sender.last_sequence is None:
             return RtpInfo(url=url)
+        kept = self._kept(media)
+        if kept:
+            _, _, sequence, timestamp, _ = FIXED_HEADER.unpack_from(kept[0])
+            return RtpInfo(url=url, sequence=sequence, timestamp=timestamp)
         return RtpInfo(
             url=url,
             sequence=(sender.last_sequence + 1) & 0xFFFF,
@@ -314,6 +329,12 @@ class ServerStream:
             if is_secure:
                 batch = batch.sealed(self.secure_sender(media))
             self._send(endpoints[1], [Run(rtcp, batch.packets, 0, local)])
+        kept = self._kept(media)
+        if kept:
+            batch = Batch(media, kept, is_rtcp=False)
+            if is_secure:
+                batch = batch.sealed(self.secure_sender(media))
+            self._send(endpoints[0], [Run(rtp, batch.packets, 0, local)])
 
     def deactivate_udp(self, media: int, rtp: Address, rtcp: Address) -> None:
         """No more to these ports."""
@@ -322,6 +343,9 @@ class ServerStream:
             targets.rtcp[media].pop(rtcp, None)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _kept(self, media: int) -> list[Buffer]:
+        return self._cache.since_key(media) if self._cache is not None else []
 
     def _distribute(self, batch: Batch) -> None:
         media = batch.media
