@@ -63,7 +63,7 @@ def test_everything_comes_out_as_it_went_in(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_with_losses_what_comes_out_is_whole_and_says_what_is_missing(name: str, seed: int) -> None:
     kind, packetizer, depacketizer = machines(name)
     chance = Random(f"{name} {seed}")
@@ -106,7 +106,7 @@ def test_with_losses_what_comes_out_is_whole_and_says_what_is_missing(name: str,
 PIECEMEAL = {"H264", "H265", "AV1", "MPEG-2 video", "MPEG-4 video", "LATM", "KLV"}
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.lists(
