@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
@@ -20,6 +21,8 @@ from terzetto.primitives.impairment import LinkConditions
 from terzetto.srt.api import connect_srt_listener, connect_srt_stream
 from terzetto.srt.files import receive_file, safe_name, send_file
 from terzetto.srt.stream import SrtStream
+
+T = TypeVar("T")
 
 QUERY = "transtype=file&conntimeo=60000"
 
@@ -62,6 +65,17 @@ class Way:
             sender.abort()
             receiver.abort()
             listener.close()
+
+
+@pytest.fixture(autouse=True)
+def files_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read and write at once: while a thread is at work, a clock that jumps takes us for idle and jumps on."""
+
+    async def run_sync(function: Callable[..., T], *arguments: object) -> T:
+        await trio.lowlevel.checkpoint()
+        return function(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05, 0.2])

@@ -193,8 +193,8 @@ def test_the_real_clock_will_do() -> None:
 
     async def main() -> None:
         tx, rx = bind(alice), bind(bob, 5000)
-        await tx.send([Run(BOB, [b"real"])])
         start = trio.current_time()
+        await tx.send([Run(BOB, [b"real"])])
         with trio.fail_after(2):
             assert payloads(await rx.receive()) == [b"real"]
         assert trio.current_time() - start >= 0.004
