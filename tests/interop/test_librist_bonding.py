@@ -99,7 +99,8 @@ async def test_we_call_ristreceiver_over_two_paths(profile: str, weights: tuple[
     arrivals.check()
     shares = [path.media_sent / statistics.sent for path in statistics.paths]
     assert shares == pytest.approx([0.75, 0.25] if any(weights) else [1.0, 1.0], abs=0.02)
-    assert statistics.retransmitted > 0
+    # What is sent twice is hardly ever lost twice; what is shared is.
+    assert statistics.retransmitted > 0 or not any(weights)
 
 
 async def test_two_ristreceivers_call_one_reflector() -> None:
