@@ -33,6 +33,9 @@ from tests.simulation.rist_runs import stream
 from tests.simulation.test_rist_main import LOGIN, Knobs, simulate
 from tests.simulation.test_rist_recovery import random_conditions
 
+# Seeds decide all of it, and come out the same on every Python.
+pytestmark = pytest.mark.slow
+
 VARIANTS: dict[str, Knobs] = {
     "begun in Main": {},
     "at once": {"advanced_start": "at-once"},

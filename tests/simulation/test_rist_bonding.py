@@ -25,6 +25,9 @@ from terzetto.testing import deterministic_scheduling
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_paths import Paths, stream_over_paths
 
+# Seeds decide all of it, and come out the same on every Python.
+pytestmark = pytest.mark.slow
+
 GOOD = LinkConditions(delay=0.01)
 
 

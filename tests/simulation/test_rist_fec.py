@@ -20,6 +20,9 @@ from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_paths import Paths, stream_over_paths
 from tests.simulation.rist_runs import stream
 
+# Seeds decide all of it, and come out the same on every Python.
+pytestmark = pytest.mark.slow
+
 LAYOUTS = [
     "cols:10,rows:5",
     "cols:10,rows:5,layout:staircase",

@@ -31,6 +31,9 @@ from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_runs import stream
 from tests.simulation.test_rist_recovery import random_conditions
 
+# Seeds decide all of it, and come out the same on every Python.
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 Knobs = dict[str, Any]
 
