@@ -270,3 +270,36 @@ async def test_a_ticking_reader_keeps_time_for_the_core(autojump_clock: MockCloc
         ]
     # Late by a tick or two at most, and not late for good.
     assert beats == [0.0, *[pytest.approx(second, abs=0.021) for second in (1, 2, 3)]]
+
+
+async def test_after_a_long_sleep_a_session_says_so_before_it_does_what_is_due(
+    autojump_clock: MockClock,
+) -> None:
+    world = World(tick=0.01)
+    told: list[tuple[int, int]] = []
+    world.session.on_late = lambda now: told.append((now, world.core.timeouts))
+    async with world.running():
+        for _ in range(20):
+            await world.say(b"in time")
+            await trio.sleep(0.01)
+        assert not told
+        timeouts = world.core.timeouts
+        autojump_clock.jump(1.0)
+        await trio.sleep(0.01)
+        ((_, timeouts_then),) = told
+        assert timeouts_then == timeouts < world.core.timeouts
+
+
+async def test_what_waits_is_taken_in_before_the_readers_turn(autojump_clock: MockClock) -> None:
+    world = World(beats=False, tick=0.1)
+    async with world.running():
+        await world.say(b"one")
+        await trio.sleep(0.02)
+        await world.say(b"?two")
+        await trio.sleep(0.02)
+        assert [heard.what for heard in world.events if isinstance(heard, Heard)] == [b"one"]
+        world.session.take_waiting(40_000)
+        assert [heard.what for heard in world.events if isinstance(heard, Heard)] == [b"one", b"?two"]
+        assert payloads(await receive_all(world.peer, within=0.05)) == [b"=two"]
+    world.session.take_waiting(100_000)  # closed: nothing happens
+    assert len(world.events) == 2

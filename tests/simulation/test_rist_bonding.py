@@ -124,6 +124,22 @@ async def test_weights_are_followed_within_two_per_cent(autojump_clock: MockCloc
     assert [peer["id"] for peer in told[1]["receiver-stats"]["flowinstant"]["peers"]] == [1, 2, 3]
 
 
+async def test_a_receiver_that_was_kept_from_reading_reads_every_path_before_it_gives_anything_up(
+    autojump_clock: MockClock,
+) -> None:
+    async def stand_still(paths: Paths) -> None:
+        del paths
+        for _ in range(10):
+            await trio.sleep(0.2)
+            autojump_clock.jump(0.203)  # what waits to be read now is due then, but not yet too late
+
+    outcome, _ = await stream_over_paths(
+        3, [GOOD, GOOD], packets=1000, weights=[1, 1], meanwhile=stand_still, buffer=0.2
+    )
+    assert outcome.payloads == outcome.sent
+    assert outcome.receiver.unrecovered == outcome.receiver.too_late == 0
+
+
 async def test_a_path_without_a_weight_carries_all_beside_those_that_share(
     autojump_clock: MockClock,
 ) -> None:

@@ -38,6 +38,9 @@ _STANDING_BACK: Final = 64
 # Asking a socket for complaints is a system call, and they are hints, not news.
 HEARING_INTERVAL: Final[Micros] = 100 * MICROS_PER_MILLI
 
+# Who sleeps this much longer than a tick was kept from running, or there was nothing to do.
+_LATE: Final[Micros] = 20 * MICROS_PER_MILLI
+
 
 @attrs.frozen
 class SessionPath:
@@ -94,6 +97,11 @@ class Session(Generic[EventT]):
         self._scope = trio.CancelScope()
         self.on_drained: Callable[[], None] | None = None
         """Called whenever the core has been drained: where several sessions share state, others may have output now."""
+        self.on_late: Callable[[Micros], None] | None = None
+        """Called after a long sleep, before what is due is done: where several sessions share state, arrivals that
+        bear upon it may wait at any of them."""
+        self._woke_at: Micros = 0
+        self._longest_sleep: Micros = micros(self._longest_tick) + _LATE
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; closes the endpoints on the way out, whatever the way."""
@@ -148,6 +156,15 @@ class Session(Generic[EventT]):
         """
         self._be_on_time(now)
         self._stands_back_until = now + micros(self._patience)
+        self.drain()
+
+    def take_waiting(self, now: Micros) -> None:
+        """Take in what waits at the endpoints, without waiting for the readers' turn, and do nothing that is due."""
+        if self._closed:
+            return
+        self._woke_at = now
+        for index, path in enumerate(self._paths):
+            self._take_in(index, path.endpoint.receive_nowait(), now)
         self.drain()
 
     @property
@@ -211,33 +228,43 @@ class Session(Generic[EventT]):
 
     async def _read_until_closed(self, index: int, path: SessionPath) -> None:
         reader = CoalescingReader(path.endpoint, tick=path.tick)
-        core = self._core
         was_flowing = False
         while True:
             runs = await reader.receive()
             if reader.flowing != was_flowing:
                 was_flowing = reader.flowing
                 self._ticking += 1 if was_flowing else -1
-            self._wakeups += 1
             now = current_micros()
-            if runs:
-                core.handle_datagrams([run._replace(path=index) for run in runs] if index else runs, now=now)
+            self._take_in(index, runs, now)
+            self._awake(now)
             self._be_on_time(now)
             if now >= self._next_hearing:
                 self._hear_complaints(now)
             self.drain()
+
+    def _take_in(self, index: int, runs: list[Run], now: Micros) -> None:
+        if runs:
+            self._core.handle_datagrams(
+                [run._replace(path=index) for run in runs] if index else runs, now=now
+            )
 
     async def _keep_time(self) -> None:
         while True:
             with trio.CancelScope() as self._alarm:
                 self._arm()
                 await trio.sleep_forever()
-            self._wakeups += 1
             now = current_micros()
+            self._awake(now)
             self._be_on_time(now)
             if now >= self._next_hearing:
                 self._hear_complaints(now)
             self.drain()
+
+    def _awake(self, now: Micros) -> None:
+        self._wakeups += 1
+        slept, self._woke_at = now - self._woke_at, now
+        if slept > self._longest_sleep and self.on_late is not None:
+            self.on_late(now)
 
     def _be_on_time(self, now: Micros) -> None:
         due = self._due

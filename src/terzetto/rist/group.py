@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -321,6 +322,8 @@ class Group(Generic[LegT]):
         runtime.owns_queue = False
         runtime.on_event = partial(self._hear, path)
         runtime.session.on_drained = self._drain_others
+        if isinstance(self._flow, Inflow):
+            runtime.session.on_late = self._read_all
         path.runtime = runtime
         path.leg.is_down = False
         return runtime
@@ -394,6 +397,15 @@ class Group(Generic[LegT]):
             self._flow.without(path.leg)
         self.events.publish(PathDown(path.leg.index, path.url, reason))
         self.session.drain()
+
+    def _read_all(self, now: Micros) -> None:
+        """Whatever kept one path from reading kept all: what waits at the others came in time, and fills gaps.
+
+        Otherwise the path that wakes first would have the flow give up what the next is about to bring.
+        """
+        for runtime in self.runtimes():
+            with suppress(*_WORLDLY):  # its own reader finds out
+                runtime.session.take_waiting(now)
 
     def _drain_others(self) -> None:
         """What one leg heard may have given another something to say."""

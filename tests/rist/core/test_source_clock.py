@@ -57,13 +57,25 @@ def test_drift_is_followed_and_jitter_is_not() -> None:
     assert max(abs(b - a) for a, b in itertools.pairwise(offsets)) < 500
 
 
+def test_a_backlog_counts_as_one_sample() -> None:
+    clock = SourceClock(90_000)
+    clock.anchor(0, 0)
+    for n in range(1, 2040):
+        clock.sample(n * 1000, n * 1000)
+    for n in range(5000):  # half a second's worth, all of it read late
+        clock.sample(2_040_000 + n * 100, 2_600_000)
+    for n in range(2600, 2700):
+        clock.sample(n * 1000, n * 1000)
+    assert clock.offset == 0
+
+
 def test_samples_from_before_an_anchor_are_forgotten() -> None:
     clock = SourceClock(90_000)
     clock.anchor(0, 0)
-    for _ in range(2047):
-        clock.sample(0, SECOND)
+    for n in range(2047):
+        clock.sample(n, SECOND + n)
     clock.anchor_to_wall_clock(-77)
-    clock.sample(0, SECOND)
+    clock.sample(2047, SECOND + 2047)
     assert clock.offset == -77
 
 

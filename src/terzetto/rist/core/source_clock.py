@@ -28,6 +28,7 @@ class SourceClock:
         self._offset: Micros = 0
         self._anchored = False
         self._samples: list[Micros] = []
+        self._sampled_at: Micros | None = None
 
     @property
     def is_anchored(self) -> bool:
@@ -73,8 +74,15 @@ class SourceClock:
         self._samples.clear()
 
     def sample(self, source_time: Micros, arrival: Micros) -> None:
-        """Learn from an original packet that arrived in order."""
+        """Learn from an original packet that arrived in order.
+
+        Of those that arrived together only the last counts, or one backlog would outweigh all that was on time.
+        """
         samples = self._samples
+        if arrival == self._sampled_at and samples:
+            samples[-1] = arrival - source_time
+            return
+        self._sampled_at = arrival
         samples.append(arrival - source_time)
         if len(samples) >= _SAMPLES:
             self._offset = median_low(samples)
