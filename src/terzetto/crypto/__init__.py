@@ -2,7 +2,9 @@
 
 =================== =======================================================================
 ``aes_ctr``         AES in counter mode with one kept context per key (RIST PSK, SRT)
-``aes_gcm``         AES-GCM, likewise kept (SRT)
+``aead``            what ciphers that authenticate as well have in common
+``aes_gcm``         AES-GCM, likewise kept (SRT, SRTP, RIST Advanced)
+``chacha20``        ChaCha20-Poly1305 (RIST Advanced)
 ``key_wrap``        one key enciphered with another (SRT)
 ``pbkdf2``          a key from a passphrase (RIST PSK, SRT)
 ``srp_group``       the primes and generators that SRP computes in

@@ -32,6 +32,7 @@ class _ChoppedAssembler(Assembler):
 
     limit: ClassVar[int] = 1 << 20
     part_limit: ClassVar[int] = 4096
+    joins: ClassVar[bool] = True
 
     def take(self, payload: Payload) -> None:
         if not payload.data:
@@ -41,10 +42,6 @@ class _ChoppedAssembler(Assembler):
         self.add(payload.data)
         if payload.marker:
             self.finish()
-
-    def finish(self) -> None:
-        self._parts[:] = [b"".join(self._parts)]
-        super().finish()
 
     @abstractmethod
     def begins(self, data: bytes) -> bool:

@@ -97,6 +97,8 @@ class Assembler(Depacketizer):
     """Bytes of one unit at most."""
     part_limit: ClassVar[int] = 64
     """Parts of one unit at most."""
+    joins: ClassVar[bool] = False
+    """Whether the pieces of a unit are one part in the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,6 +165,8 @@ class Assembler(Depacketizer):
         """The unit is complete."""
         parts, self._parts, self._size = self._parts, [], 0
         if parts:
+            if self.joins:
+                parts = [b"".join(parts)]
             self._done.append(AccessUnit(tuple(parts), self._timestamp, self.is_key(parts), self._lost))
             self._lost = False
 

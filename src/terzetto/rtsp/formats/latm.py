@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from terzetto.errors import MalformedPacket
-from terzetto.rtsp.formats.contract import AccessUnit, Assembler, Packetizer, Payload, cut
+from terzetto.rtsp.formats.contract import PAYLOAD_SIZE, AccessUnit, Assembler, Packetizer, Payload, cut
 
 __all__ = ["LatmAssembler", "LatmPacketizer"]
 
@@ -18,7 +18,7 @@ _FULL: Final = 0xFF
 class LatmPacketizer(Packetizer):
     """One element of all frames of a unit."""
 
-    def __init__(self, payload_size: int = 1450, *, has_config: bool = False) -> None:
+    def __init__(self, payload_size: int = PAYLOAD_SIZE, *, has_config: bool = False) -> None:
         super().__init__(payload_size)
         self._has_config = has_config
 

@@ -85,6 +85,7 @@ class MpegVideoAssembler(Assembler):
 
     limit: ClassVar[int] = 1 << 20
     part_limit: ClassVar[int] = 4096
+    joins: ClassVar[bool] = True
 
     def take(self, payload: Payload) -> None:
         data = payload.data
@@ -99,10 +100,6 @@ class MpegVideoAssembler(Assembler):
         self.add(body)
         if payload.marker:
             self.finish()
-
-    def finish(self) -> None:
-        self._parts[:] = [b"".join(self._parts)]
-        super().finish()
 
     def is_key(self, parts: Sequence[bytes]) -> bool:
         at = parts[0].find(_PICTURE)

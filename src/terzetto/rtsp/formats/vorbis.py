@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from terzetto.errors import MalformedPacket
-from terzetto.rtsp.formats.contract import AccessUnit, Assembler, Packetizer, Payload, cut
+from terzetto.rtsp.formats.contract import PAYLOAD_SIZE, AccessUnit, Assembler, Packetizer, Payload, cut
 
 __all__ = ["VorbisAssembler", "VorbisPacketizer"]
 
@@ -23,7 +23,7 @@ _MOST: Final = 15
 class VorbisPacketizer(Packetizer):
     """Packets together, as many as fit; a packet that does not is cut. *ident* names the configuration."""
 
-    def __init__(self, ident: int, payload_size: int = 1450) -> None:
+    def __init__(self, ident: int, payload_size: int = PAYLOAD_SIZE) -> None:
         super().__init__(payload_size)
         self._ident = ident.to_bytes(3, "big")
 

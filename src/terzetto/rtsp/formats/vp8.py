@@ -35,6 +35,7 @@ class Vp8Assembler(Assembler):
 
     limit: ClassVar[int] = 2 << 20
     part_limit: ClassVar[int] = 4096
+    joins: ClassVar[bool] = True
 
     def take(self, payload: Payload) -> None:
         data = payload.data
@@ -56,10 +57,6 @@ class Vp8Assembler(Assembler):
 
     def end_without_marker(self) -> None:
         self._give_up("VP8 frame was not finished")
-
-    def finish(self) -> None:
-        self._parts[:] = [b"".join(self._parts)]
-        super().finish()
 
     def is_key(self, parts: Sequence[bytes]) -> bool:
         return not parts[0][0] & 0x01

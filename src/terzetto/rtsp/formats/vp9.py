@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from terzetto.errors import MalformedPacket
-from terzetto.rtsp.formats.contract import AccessUnit, Assembler, Packetizer, Payload, cut
+from terzetto.rtsp.formats.contract import PAYLOAD_SIZE, AccessUnit, Assembler, Packetizer, Payload, cut
 
 __all__ = ["Vp9Assembler", "Vp9Packetizer"]
 
@@ -22,7 +22,7 @@ _ID_MASK = 0x7FFF
 class Vp9Packetizer(Packetizer):
     """Flexible mode with a picture id of fifteen bits."""
 
-    def __init__(self, payload_size: int = 1450, *, first_id: int = 0) -> None:
+    def __init__(self, payload_size: int = PAYLOAD_SIZE, *, first_id: int = 0) -> None:
         super().__init__(payload_size)
         self._id = first_id
 
@@ -43,6 +43,7 @@ class Vp9Assembler(Assembler):
 
     limit: ClassVar[int] = 2 << 20
     part_limit: ClassVar[int] = 4096
+    joins: ClassVar[bool] = True
 
     def take(self, payload: Payload) -> None:
         data = payload.data
@@ -59,10 +60,6 @@ class Vp9Assembler(Assembler):
 
     def end_without_marker(self) -> None:
         self._give_up("VP9 frame was not finished")
-
-    def finish(self) -> None:
-        self._parts[:] = [b"".join(self._parts)]
-        super().finish()
 
     def is_key(self, parts: Sequence[bytes]) -> bool:
         # The uncompressed header: frame marker:2, profile:2 (and a bit for profile 3), show existing, frame type.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from terzetto.rtsp.formats.contract import AccessUnit, Depacketizer, Packetizer, Payload, cut
+from terzetto.rtsp.formats.contract import PAYLOAD_SIZE, AccessUnit, Depacketizer, Packetizer, Payload, cut
 
 __all__ = [
     "OpusPacketizer",
@@ -69,7 +69,9 @@ class SamplePacketizer(Packetizer):
     A tick of the clock is *samples_per_tick* of them: one, but two in G.722 by an old mistake.
     """
 
-    def __init__(self, sample_size: int, payload_size: int = 1450, *, samples_per_tick: int = 1) -> None:
+    def __init__(
+        self, sample_size: int, payload_size: int = PAYLOAD_SIZE, *, samples_per_tick: int = 1
+    ) -> None:
         super().__init__(payload_size)
         self._sample_size = sample_size
         self._per_tick = samples_per_tick
