@@ -17,7 +17,7 @@ from terzetto.srt.events import PacketsSkipped, SrtEvent
 from terzetto.srt.group_members import GroupMembers
 from terzetto.srt.group_snapshots import group_snapshot
 from terzetto.srt.group_statistics import SrtGroupStatistics
-from terzetto.srt.receiving_side import SrtPacket
+from terzetto.srt.packet_reader import PacketReader, SrtPacket
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["SrtGroup"]
@@ -40,8 +40,7 @@ class SrtGroup(trio.abc.Stream):
         """Who carries the group; for whoever brings them."""
         self._is_sending = False
         self._is_receiving = False
-        self._rest: Buffer = b""
-        self._waiting: list[SrtPacket] = []
+        self._reader = PacketReader(self._receive)
         self._next_position = core.reception.next
         self._skipped = 0
         self._began_at = current_micros()
@@ -206,33 +205,15 @@ class SrtGroup(trio.abc.Stream):
 
         Without *max_bytes* whole payloads are returned, several if several are due.
         """
-        if max_bytes is not None and max_bytes < 1:
-            raise ValueError("max_bytes must be at least 1")
-        if not self._rest:
-            packets = await self._receive()
-            self._rest = packets[0].payload if len(packets) == 1 else b"".join(p.payload for p in packets)
-        else:
-            await trio.lowlevel.checkpoint()
-        if max_bytes is None or len(self._rest) <= max_bytes:
-            data, self._rest = self._rest, b""
-        else:
-            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
-        return bytes(data)
+        return await self._reader.some(max_bytes)
 
     async def receive_packet(self) -> SrtPacket:
         """The next payload; `trio.EndOfChannel` when the peer has closed every member."""
-        if self._waiting:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._waiting = (await self.receive_packets())[::-1]
-        return self._waiting.pop()
+        return await self._reader.packet()
 
     async def receive_packets(self) -> list[SrtPacket]:
         """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed every member."""
-        packets = await self._receive()
-        if not packets:
-            raise trio.EndOfChannel
-        return packets
+        return await self._reader.packets()
 
     async def _receive(self) -> list[SrtPacket]:
         if self._is_receiving:
@@ -240,9 +221,8 @@ class SrtGroup(trio.abc.Stream):
         self._is_receiving = True
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            if self._waiting:
-                packets, self._waiting = self._waiting[::-1], []
-                return packets
+            if kept := self._reader.take_kept():
+                return kept
             while True:
                 if self.members.is_closed:
                     raise trio.ClosedResourceError

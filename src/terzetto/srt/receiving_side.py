@@ -13,26 +13,15 @@ from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros, seconds
 from terzetto.srt.core.connection import Connection
 from terzetto.srt.core.messages import Message
+from terzetto.srt.packet_reader import PacketReader, SrtPacket
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
-__all__ = ["ReceivingSide", "SrtMessage", "SrtPacket"]
+__all__ = ["ReceivingSide", "SrtMessage"]
 
 T = TypeVar("T")
 
 # Enough to empty a full tick of a fast stream at a time, and a bound on what one read returns.
 _READ_PACKETS: Final = 1024
-
-
-class SrtPacket(NamedTuple):
-    """One payload, and what is known of it."""
-
-    payload: Buffer
-    sequence: int
-    """The 31-bit number on the wire."""
-    source_time: float
-    """When it was sent, on trio's clock here, as far as the handshake tells."""
-    lost_before: int
-    """Packets that were given up between the one before and this one."""
 
 
 class SrtMessage(NamedTuple):
@@ -49,12 +38,13 @@ class SrtMessage(NamedTuple):
     """When it was sent, on trio's clock here, as far as the handshake tells."""
 
 
-class ReceivingSide:
+class ReceivingSide(PacketReader):
     """Takes from the connection what its reader waits for; one task at a time."""
 
     def __init__(
         self, connection: Connection, settle: Callable[[Micros], None], raise_if_broken: Callable[[], None]
     ) -> None:
+        super().__init__(self._receive)
         self._connection = connection
         self._settle = settle
         self._raise_if_broken = raise_if_broken
@@ -63,8 +53,6 @@ class ReceivingSide:
         self._is_closed = False
         self._is_receiving = False
         self._consume: Callable[[list[Buffer], float], None] | None = None
-        self._rest: Buffer = b""
-        self._waiting: list[SrtPacket] = []
         self._messages: list[Message] = []
         self._next_position = connection.agreement.first_received
         self._has_long_messages = connection.agreement.has_long_messages
@@ -87,36 +75,6 @@ class ReceivingSide:
         """Whoever waits, waits in vain."""
         self._is_closed = True
         self._readable.set()
-
-    async def some(self, max_bytes: int | None = None) -> bytes:
-        """See `SrtStream.receive_some`."""
-        if max_bytes is not None and max_bytes < 1:
-            raise ValueError("max_bytes must be at least 1")
-        if not self._rest:
-            packets = await self._receive()
-            self._rest = packets[0].payload if len(packets) == 1 else b"".join(p.payload for p in packets)
-        else:
-            await trio.lowlevel.checkpoint()
-        if max_bytes is None or len(self._rest) <= max_bytes:
-            data, self._rest = self._rest, b""
-        else:
-            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
-        return bytes(data)
-
-    async def packet(self) -> SrtPacket:
-        """See `SrtStream.receive_packet`."""
-        if self._waiting:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._waiting = (await self.packets())[::-1]
-        return self._waiting.pop()
-
-    async def packets(self) -> list[SrtPacket]:
-        """See `SrtStream.receive_packets`."""
-        packets = await self._receive()
-        if not packets:
-            raise trio.EndOfChannel
-        return packets
 
     async def deliver_to(self, consume: Callable[[list[Buffer], float], None]) -> None:
         """See `SrtStream.deliver_to`."""
@@ -195,8 +153,7 @@ class ReceivingSide:
     async def _receive(self) -> list[SrtPacket]:
         if self._waiting and not self._is_receiving:
             await trio.lowlevel.checkpoint_if_cancelled()
-            packets, self._waiting = self._waiting[::-1], []
-            return packets
+            return self.take_kept()
         return await self._wait_for(self._take_packets)
 
     async def _wait_for(self, take: Callable[[Micros], list[T]]) -> list[T]:

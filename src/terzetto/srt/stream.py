@@ -18,7 +18,8 @@ from terzetto.srt.core.multiplexer import Multiplexer, Notice
 from terzetto.srt.events import SrtEvent
 from terzetto.srt.log import log_event
 from terzetto.srt.options import SrtOptions, with_knobs
-from terzetto.srt.receiving_side import ReceivingSide, SrtMessage, SrtPacket
+from terzetto.srt.packet_reader import SrtPacket
+from terzetto.srt.receiving_side import ReceivingSide, SrtMessage
 from terzetto.srt.snapshots import snapshot
 from terzetto.srt.statistics import SrtStatistics
 from terzetto.srt.wire.key_material import CipherKind, KmState
