@@ -63,15 +63,15 @@ async def program(*command: str) -> AsyncIterator[trio.Process]:
 
 
 async def run(*command: str, timeout: float = 30.0) -> str:
-    """Run a program to its end, which must be a good one; what it wrote."""
+    """Run a program to its end, which must be a good one; what it wrote, without its complaints."""
     need(command[0])
     with trio.fail_after(timeout):
         result = await trio.run_process(
             command, capture_stdout=True, capture_stderr=True, check=False, stdin=subprocess.DEVNULL
         )
-    output = (result.stdout + result.stderr).decode(errors="replace")
-    assert result.returncode == 0, f"{command[0]} failed ({result.returncode}): {output[-2000:]}"
-    return output
+    complaints = result.stderr.decode(errors="replace")
+    assert result.returncode == 0, f"{command[0]} failed ({result.returncode}): {complaints[-2000:]}"
+    return result.stdout.decode(errors="replace")
 
 
 @asynccontextmanager
