@@ -246,18 +246,28 @@ async def take_events(source: SrtListener | SrtStream, most: int) -> AsyncIterat
 async def test_a_hook_that_crashes_refuses_and_the_listener_lives(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async def authorize(request: ConnectionRequest) -> None:
+    async def authorize(request: ConnectionRequest) -> SrtOptions | None:
         if request.stream_id == "bad":
             raise RuntimeError("oops")
+        return SrtOptions(tos=32) if request.stream_id == "late" else SrtOptions(loss_max_ttl=4)
 
     world = World()
-    async with world.listener(authorize=authorize) as listener:
+    async with world.listener("mss=1400", authorize=authorize) as listener:
         with use_network(world.here):
-            with pytest.raises(ConnectionRefusedByPeer, match="internal server error"):
-                async with open_srt_stream("srt://there:9000?streamid=bad"):
-                    pass  # pragma: no cover
-            async with open_srt_stream("srt://there:9000?streamid=good"):
-                assert (await listener.accept()).stream_id == "good"
+            for name in ("bad", "late"):
+                with pytest.raises(ConnectionRefusedByPeer, match="internal server error"):
+                    async with open_srt_stream(f"srt://there:9000?streamid={name}"):
+                        pass  # pragma: no cover
+            refusals = [event async for event in take_events(listener, 10)]
+            # The socket is open already, which no caller's options can change: said to who wrote the hook.
+            assert any(
+                "tos can only be set before the socket is opened" in event.reason
+                for event in refusals
+                if isinstance(event, ConnectionRefused)
+            )
+            async with open_srt_stream("srt://there:9000?streamid=good") as caller:
+                accepted = await listener.accept()
+                assert (accepted.stream_id, accepted.options.mss, caller.options.mss) == ("good", 1400, 1400)
 
 
 async def test_the_end_of_a_stream_comes_after_its_last_byte(autojump_clock: trio.testing.MockClock) -> None:
@@ -349,8 +359,10 @@ async def test_a_listening_stream_takes_one_caller_and_is_deaf_to_the_next(
 async def test_options_are_readable_as_negotiated_and_late_ones_are_refused(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    query = "latency=200&mss=1400&passphrase=correct-horse-battery&pbkeylen=24&cryptomode=2"
+    query = "latency=200&mss=1400&passphrase=correct-horse-battery&pbkeylen=24&cryptomode=2&packetfilter=fec,cols:5"
     async with World().pair(query, "latency=350&passphrase=correct-horse-battery") as (caller, accepted):
+        assert caller.initial_sequence == accepted.initial_sequence
+        assert accepted.options.packet_filter == "fec,arq:onreq,cols:5,layout:staircase,rows:1"
         options = caller.options
         assert (options.receive_latency, options.peer_latency, options.mss) == (0.35, 0.35, 1400)
         assert (options.key_length, options.crypto_mode) == (24, "gcm")

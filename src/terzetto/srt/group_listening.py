@@ -104,7 +104,7 @@ class SrtGroupListener(trio.abc.Listener[SrtGroup]):
             self._nursery.start_soon(self._ask, door, self._authorize, request)
 
     async def _ask(self, door: _Door, authorize: Authorize, request: ConnectionRequest) -> None:
-        door.decide(request, await ask(authorize, request, door.options.connect_timeout))
+        door.decide(request, await ask(authorize, request, door.options))
 
     def group_for(self, request: ConnectionRequest, options: SrtOptions, now: Micros) -> SrtGroup | str:
         """The group that a caller belongs to, perhaps a new one.

@@ -10,6 +10,7 @@ import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub
+from terzetto.errors import UnsupportedOperation
 from terzetto.primitives.datagrams import Address
 from terzetto.srt.core.listener import ConnectionRequest
 from terzetto.srt.events import ConnectionRefused, ConnectionRequested, PeerConnected, SrtEvent
@@ -44,14 +45,19 @@ chosen by stream id, say), `SrtRefusal` turns it away. Runs once for each attemp
 
 
 async def ask(
-    authorize: Authorize, request: ConnectionRequest, patience: float
+    authorize: Authorize, request: ConnectionRequest, options: SrtOptions
 ) -> SrtOptions | SrtRefusal | None:
-    """What the hook says about a caller, in time or not."""
+    """What the hook of a listener with these *options* says about a caller, in time or not."""
     verdict: SrtOptions | SrtRefusal | None = SrtRefusal(ApplicationReason.OVERLOAD, "no decision in time")
     # The caller waits no longer than its own time-out, which is ours unless somebody changed it.
-    with trio.move_on_after(max(patience, 1.0)):
+    with trio.move_on_after(max(options.connect_timeout, 1.0)):
         try:
             verdict = await authorize(request)
+            if isinstance(verdict, SrtOptions):
+                verdict = verdict.on_socket_of(options)
+        except UnsupportedOperation as exc:
+            CONN.error("authorize cannot choose this for %s: %s", request.peer, exc)
+            verdict = SrtRefusal(ApplicationReason.INTERNAL_ERROR, str(exc))
         except Exception:
             CONN.exception("authorize failed for %s", request.peer)
             verdict = SrtRefusal(ApplicationReason.INTERNAL_ERROR, "authorize failed")
@@ -136,7 +142,7 @@ class SrtListener(trio.abc.Listener[SrtStream]):
             self._publish(what)
 
     async def _ask(self, authorize: Authorize, request: ConnectionRequest) -> None:
-        self._decide(request, await ask(authorize, request, self._options.connect_timeout))
+        self._decide(request, await ask(authorize, request, self._options))
 
     def _decide(self, request: ConnectionRequest, verdict: SrtOptions | SrtRefusal | None) -> None:
         core = self._runtime.core

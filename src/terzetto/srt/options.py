@@ -334,6 +334,23 @@ class SrtOptions:
                 raise UnsupportedOperation(f"{name} can only be set {binding.value}")
         return with_knobs(self, changes)
 
+    def on_socket_of(self, listener: SrtOptions) -> SrtOptions:
+        """These options for one caller of a listener, whose socket they cannot change any more.
+
+        What is left at its default follows the listener; `UnsupportedOperation` names what does not.
+        """
+        changes: dict[str, Any] = {}
+        for field in attrs.fields(SrtOptions):
+            if field.metadata["binding"] is Binding.BEFORE_BIND:
+                ours, theirs = getattr(self, field.name), getattr(listener, field.name)
+                if ours not in (theirs, field.default):
+                    raise UnsupportedOperation(
+                        f"{field.name} can only be set {field.metadata['binding'].value}, and the listener's is open",
+                        hint="set it where the listener is opened",
+                    )
+                changes[field.name] = theirs
+        return attrs.evolve(self, **changes)
+
 
 class SrtKnobs(TypedDict, total=False):
     """The fields of `SrtOptions`, as keywords of the functions that open connections."""

@@ -132,13 +132,14 @@ class SrtStatistics:
         Plain names tell of the interval that began with the snapshot *since*, or of the whole where it is None; the
         names that end in ``Total`` always tell of the whole.
         """
-        whole = self._to_libsrt()
-        named = (
-            whole
-            if since is None
-            else {**self.since(since)._to_libsrt(), "msTimeStamp": whole["msTimeStamp"]}
-        )
-        return {**named, **{f"{name}Total": whole[name] for name in _WITH_TOTALS}}
+        named = whole = self._to_libsrt()
+        if since is not None:
+            earlier = since._to_libsrt()
+            named = {**self.since(since)._to_libsrt(), "msTimeStamp": whole["msTimeStamp"]}
+            # A packet that is still missed was lost in the interval in which that was noticed, and in no later one.
+            named["pktRcvLoss"] = whole["pktRcvLoss"] - earlier["pktRcvLoss"]
+            named["byteRcvLoss"] = max(0, whole["byteRcvLoss"] - earlier["byteRcvLoss"])
+        return {**named, **{f"{name}Total": whole[name] for name in WITH_TOTALS}}
 
     def _to_libsrt(self) -> dict[str, float]:
         seconds = self.elapsed or 1e-9
@@ -200,9 +201,11 @@ class SrtStatistics:
             "pktRecvNAK": self.naks_received,
         }
 
-    def to_json(self, *, socket_id: int, timepoint: str) -> dict[str, Any]:
-        """The object that srt-live-transmit prints with ``-pf json``."""
-        named = self.to_libsrt()
+    def to_json(
+        self, *, socket_id: int, timepoint: str, since: SrtStatistics | None = None
+    ) -> dict[str, Any]:
+        """The object that srt-live-transmit prints with ``-pf json``, with *since* as in `to_libsrt`."""
+        named = self.to_libsrt(since=since)
 
         def pick(**keys: str) -> dict[str, float]:
             return {key: named[name] for key, name in keys.items()}
@@ -249,9 +252,9 @@ class SrtStatistics:
             ),
         }
 
-    def to_csv(self, *, socket_id: int, timepoint: str) -> str:
-        """The line that srt-live-transmit prints with ``-pf csv``, under `CSV_COLUMNS`."""
-        named = self.to_libsrt()
+    def to_csv(self, *, socket_id: int, timepoint: str, since: SrtStatistics | None = None) -> str:
+        """The line that srt-live-transmit prints with ``-pf csv``, under `CSV_COLUMNS`; *since* as in `to_libsrt`."""
+        named = self.to_libsrt(since=since)
         cells = [timepoint, str(named["msTimeStamp"]), str(socket_id)]
         cells += [
             f"{named[column]:g}" if isinstance(named[column], float) else str(named[column])
@@ -260,7 +263,7 @@ class SrtStatistics:
         return ",".join(cells)
 
 
-_WITH_TOTALS: Final = (
+WITH_TOTALS: Final = (
     "pktSent",
     "pktSentUnique",
     "pktSndLoss",

@@ -91,6 +91,16 @@ class SrtStream(trio.abc.Stream):
         return self._connection.agreement.peer_version
 
     @property
+    def initial_sequence(self) -> int:
+        """The number of the first packet we sent, or will send."""
+        return self._connection.agreement.initial_sequence
+
+    @property
+    def state(self) -> State:
+        """How far the life of the connection has come."""
+        return self._connection.state
+
+    @property
     def payload_size(self) -> int:
         """The most that one packet carries here."""
         return self._payload_size
@@ -133,6 +143,7 @@ class SrtStream(trio.abc.Stream):
             "mss": agreement.mss,
             "stream_id": agreement.stream_id,
             "payload_size": agreement.payload_limit,
+            "packet_filter": "" if agreement.packet_filter is None else str(agreement.packet_filter),
         }
         if sending is not None:
             changes["key_length"] = sending.key_size

@@ -61,6 +61,10 @@ class FilterSettings:
     is_staircase: bool
     arq: FilterArq
 
+    def __str__(self) -> str:
+        layout = "staircase" if self.is_staircase else "even"
+        return f"fec,arq:{self.arq.value},cols:{self.columns},layout:{layout},rows:{self.rows}"
+
     @property
     def layout(self) -> Layout:
         """The matrix."""
