@@ -15,6 +15,7 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.api import RistReceiver, RistSender
+from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
@@ -109,6 +110,32 @@ async def test_a_path_cut_in_the_middle_loses_nothing_and_is_told(
     for who in ("sender", "receiver"):
         assert [kind for name, kind, _ in told if name == who][:3] == [PathUp, PathDown, PathUp]
     assert not [event for _, event in paths.events if isinstance(event, PathDown) and event.path == 1][2:]
+
+
+@pytest.mark.parametrize(("weights", "one_way", "buffer"), [((1, 1), True, 1.0), ((3, 1), False, 0.5)])
+async def test_a_cut_path_costs_nothing_where_the_receiver_asks_over_it_as_librist_does(
+    weights: tuple[int, int],
+    one_way: bool,
+    buffer: float,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # libRIST asks by the nearest path that its session has not given up, and that takes longer than the buffer.
+    monkeypatch.setattr(Inflow, "_leg_to_ask", lambda inflow, now: inflow.legs[0])
+
+    async def pull_the_cable(paths: Paths) -> None:
+        await trio.sleep(0.8)
+        if one_way:
+            paths.links[0][0].cut()
+        else:
+            paths.cut(0)
+
+    outcome, _ = await stream_over_paths(
+        1, [GOOD, GOOD], packets=500, interval=0.004, weights=weights, meanwhile=pull_the_cable, buffer=buffer
+    )
+    assert outcome.payloads == outcome.sent
+    swallowed = 250 * buffer / 2 * weights[0] / sum(weights)  # before it is doubted
+    assert swallowed < outcome.sender.rescued < 2.5 * swallowed
 
 
 async def test_weights_are_followed_within_two_per_cent(autojump_clock: MockClock) -> None:

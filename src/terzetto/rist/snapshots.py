@@ -89,6 +89,7 @@ def sender_statistics(core: Outflow, *, now: Micros, batches_shed: int) -> RistS
         withheld=counters.withheld,
         retransmitted=counters.retransmitted,
         retransmitted_bytes=counters.retransmitted_bytes,
+        rescued=counters.rescued,
         requested=counters.requested,
         over_the_limit=counters.over_the_limit,
         not_found=counters.not_found,

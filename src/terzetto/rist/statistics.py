@@ -75,6 +75,8 @@ class RistSenderStatistics:
     """Payloads dropped because no receiver was connected."""
     retransmitted: int
     retransmitted_bytes: int
+    rescued: int
+    """Packets that a path which fell silent had been given, sent again by others unasked."""
     requested: int
     """Sequences that receivers asked for, each time counted."""
     over_the_limit: int

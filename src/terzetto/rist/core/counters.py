@@ -121,6 +121,8 @@ class SenderCounters:
         """Payloads dropped because no receiver was connected."""
         self.retransmitted = 0
         self.retransmitted_bytes = 0
+        self.rescued = 0
+        """Packets that a path which fell silent had been given, sent again by others unasked."""
         self.requested = 0
         """Sequences that receivers asked for, each time counted."""
         self.over_the_limit = 0

@@ -20,6 +20,7 @@ from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.rate_controller import RateController
 from terzetto.rist.core.repeats import RepeatGate
+from terzetto.rist.core.rescue import Rescue
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.tail_probe import TailProbe
 from terzetto.rist.core.vocabulary import LinkQualityReport, ReceptionReport, RepeatRequest
@@ -42,6 +43,10 @@ class SendingLeg(Protocol):
     @property
     def may_send(self) -> bool:
         """Whether media would go anywhere now."""
+
+    @property
+    def proven_at(self) -> Micros | None:
+        """The latest moment of which it is known that what was sent then arrived."""
 
     def is_fresh(self, now: Micros) -> bool:
         """Whether there is recent evidence that what we send arrives."""
@@ -89,6 +94,7 @@ class Outflow:
         self._wall_clock_offset = wall_clock_offset
         self._gate = RepeatGate(self.history, settings, self.counters)
         self._probe = TailProbe(buffer=settings.buffer_max)
+        self._rescue = Rescue(window=settings.buffer_max)
         self._media_rate = RateMeter(MICROS_PER_SECOND)
         self._retry_rate = RateMeter(_RETRY_WINDOW)
         # From the start, so that the first burst of repeats is measured like any other.
@@ -113,8 +119,14 @@ class Outflow:
     def leave(self, leg: SendingLeg) -> None:
         """Do without *leg* from now on."""
         self.legs.remove(leg)
+        self._rescue.leave(leg.index)
         if self._gates is not None:
             del self._gates[leg.index]
+
+    @property
+    def _has_paths(self) -> bool:
+        """Whether the legs are ways to one receiver, which can stand in for each other."""
+        return len(self.legs) > 1 and self._gates is None
 
     @property
     def may_send(self) -> bool:
@@ -145,9 +157,12 @@ class Outflow:
         else:
             first = self.history.append(payloads, timestamp=timestamp, now=now)
             self._probe.sent(now)
+        alone = self._has_paths and not self._settings.one_way
         for leg, start, end in self._dealt_out(legs, len(payloads), now):
             piece = payloads if end - start == len(payloads) else payloads[start:end]
             leg.send_media(piece, first=first + start, timestamp=timestamp, now=now)
+            if leg.weight and alone:
+                self._rescue.carried(leg.index, first + start, first + end, now=now)
         size = sum(map(len, payloads))
         self._media_rate.add(size, now)
         counters.sent += len(payloads)
@@ -208,9 +223,13 @@ class Outflow:
     # -- what is due ---------------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: Micros) -> None:
-        """Send the end again, when a pause follows it."""
-        if not self._probe.is_due(now):
-            return
+        """Send the end again, when a pause follows it; and what a path that fell silent was given."""
+        if self._has_paths and not self._settings.one_way:
+            self._send_what_is_in_doubt(now)
+        if self._probe.is_due(now):
+            self._send_end_again()
+
+    def _send_end_again(self) -> None:
         newest = self.history.newest()
         legs = [leg for leg in self.legs if leg.may_send]
         if newest is None or not legs:
@@ -220,9 +239,27 @@ class Outflow:
             leg.send_again(*newest)
         self.counters.tail_probes += 1
 
+    def _send_what_is_in_doubt(self, now: Micros) -> None:
+        rescue = self._rescue
+        for leg in self.legs:
+            if leg.weight and not leg.is_fresh(now):
+                rescue.doubt(leg.index, since=leg.proven_at, now=now)
+        sequences = rescue.due(now)
+        if not sequences:
+            return
+        legs = [leg for leg in self.legs if leg.may_send and leg.is_fresh(now)]
+        if not legs or not all(leg.weight for leg in legs):
+            return  # nobody takes it, or somebody carried everything anyway
+        chosen = self._gate.volunteer(sequences, now=now, room=self._room(now))
+        if chosen:
+            self.counters.rescued += len(chosen)
+            self._retry_rate.add(sum([len(sent[2]) for _, sent in chosen]), now)
+            legs[chosen[0][0] % len(legs)].send_repeats(chosen)
+
     def next_timeout(self) -> Micros | None:
         """When to call `handle_timeout`."""
-        return self._probe.next_timeout()
+        probe, rescue = self._probe.next_timeout(), self._rescue.next_timeout()
+        return probe if rescue is None or (probe is not None and probe < rescue) else rescue
 
     # -- what receivers say --------------------------------------------------------------------------------------
 
@@ -236,7 +273,7 @@ class Outflow:
         if not chosen:
             return
         asked.send_repeats(chosen)
-        if len(self.legs) < 2 or self._gates is not None:
+        if not self._has_paths:
             return
         stubborn = [found for found in chosen if self._gate.times(found[0]) > 1]
         others = [leg for leg in self.legs if leg is not asked and leg.may_send and leg.is_fresh(now)]

@@ -182,15 +182,17 @@ class Peer:
         """What opens every compound that answers or asks: an empty report, and our name."""
         return [ReceptionReport(self.ssrc), Description(self.ssrc, self._cname)]
 
-    def source_report(self, *, timestamp: int, packets: int, octets: int, now: Micros) -> list[Feedback]:
-        """A media sender's regular report."""
+    def source_report(
+        self, *, timestamp: int, packets: int, octets: int, now: Micros, often: bool = False
+    ) -> list[Feedback]:
+        """A media sender's regular report; it asks *often* for an echo where much depends on the answer."""
         ntp = self.ntp(now)
         self.round_trip.reported(middle_32(ntp), now)
         return [
             SourceReport(self.ssrc, ntp, timestamp, packets, octets),
             Description(self.ssrc, self._cname),
             *self._receiver_time_answer(now),
-            *self.echo_request(now),
+            *self.echo_request(now, often=often),
         ]
 
     def reception_report(self, block: ReceptionReport | None, *, now: Micros) -> list[Feedback]:
@@ -209,10 +211,10 @@ class Peer:
             said.append(ReceiverTime(self._echo_ssrc, ntp))
         return [*said, *self.echo_request(now)]
 
-    def echo_request(self, now: Micros) -> list[Feedback]:
+    def echo_request(self, now: Micros, *, often: bool = False) -> list[Feedback]:
         """An echo request, where asking makes sense."""
         self._echo_allowance = _ECHOES_PER_BEAT
-        if not self.round_trip.may_ask():
+        if not self.round_trip.may_ask(often=often):
             return []
         token = (self._token_base + now) & 0xFFFF_FFFF_FFFF_FFFF
         self.round_trip.ask(token, now)

@@ -6,6 +6,7 @@ sender's statistics say why a packet was not repeated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from terzetto.primitives.time import Micros
@@ -65,6 +66,25 @@ class RepeatGate:
                 room -= len(payload)
                 self._repeated[sequence] = (times + 1, now)
                 chosen.append(found)
+        self._forget()
+        return chosen
+
+    def volunteer(self, sequences: Sequence[int], *, now: Micros, room: int) -> list[tuple[int, Sent]]:
+        """The packets of these endless *sequences* to repeat unasked, spending at most *room* bytes.
+
+        Whoever asks for them all the same is answered like anybody whose answer is under way.
+        """
+        chosen: list[tuple[int, Sent]] = []
+        for sequence in sequences:
+            found = self._history.find(sequence)
+            if found is None:
+                continue
+            room -= len(found[1][2])
+            if room < 0:
+                self._counters.bandwidth_skipped += 1
+                continue
+            self._repeated[found[0]] = (self.times(found[0]) + 1, now)
+            chosen.append(found)
         self._forget()
         return chosen
 

@@ -39,6 +39,8 @@ class RoundTrip:
         self._beats = 0
         self.answered_at: Micros | None = None
         """When a question of ours was last answered: what we send arrives."""
+        self.proven_at: Micros | None = None
+        """When the latest question that was answered left: what left with it has arrived too."""
         self.echo_spoken = False
         """Whether the peer has sent an echo request or response."""
         self.echo_answered = False
@@ -69,12 +71,12 @@ class RoundTrip:
         """Whether there is any sample yet."""
         return self._estimator.smoothed is not None
 
-    def may_ask(self) -> bool:
-        """Whether an echo request makes sense with this report."""
+    def may_ask(self, *, often: bool = False) -> bool:
+        """Whether an echo request makes sense with this report; *often* where much depends on the answer."""
         if not self.echo_spoken:
             return self._requests_sent < _BLIND_REQUESTS
         self._beats += 1
-        return self._samples < _SETTLED or self._beats % _SETTLED_BEATS == 0
+        return often or self._samples < _SETTLED or self._beats % _SETTLED_BEATS == 0
 
     def peer_appeared(self) -> None:
         """Somebody is there to answer: requests made to an empty house do not count."""
@@ -86,7 +88,7 @@ class RoundTrip:
         self._echoes.clear()
         self._reports.clear()
         self._requests_sent = 0
-        self.answered_at = None
+        self.answered_at = self.proven_at = None
         self.echo_spoken = self.echo_answered = False
 
     def ask(self, token: int, now: Micros) -> None:
@@ -104,19 +106,21 @@ class RoundTrip:
         if asked_at is None:
             return False
         self.echo_spoken = self.echo_answered = True
-        return self._sample(now - asked_at - held_for, now)
+        return self._sample(asked_at, held_for, now)
 
     def handle_report_delay(self, middle_ntp: int, held_for_65536: int, now: Micros) -> bool:
         """A report says when it heard ours; used only while no echo is spoken."""
         sent_at = self._reports.get(middle_ntp)
         if sent_at is None or self.echo_answered:
             return False
-        return self._sample(now - sent_at - (held_for_65536 * MICROS_PER_SECOND >> 16), now)
+        return self._sample(sent_at, held_for_65536 * MICROS_PER_SECOND >> 16, now)
 
-    def _sample(self, sample: Micros, now: Micros) -> bool:
+    def _sample(self, asked_at: Micros, held_for: Micros, now: Micros) -> bool:
+        sample = now - asked_at - held_for
         if sample < 0:
             return False
         self.answered_at = now
+        self.proven_at = asked_at if self.proven_at is None else max(asked_at, self.proven_at)
         self._estimator.add(sample)
         self._samples += 1
         return True
