@@ -17,10 +17,12 @@ from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
 from terzetto.primitives.datagrams import Address, Run
 from terzetto.primitives.impairment import LinkConditions
+from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_settings import ADVANCED_CAPABILITIES
 from terzetto.rist.core.history import History
 from terzetto.rist.core.tunnel import Tunnel
 from terzetto.rist.events import (
+    AdvancedGivenUp,
     AdvancedStarted,
     FlowAttributesEnded,
     FlowAttributesReceived,
@@ -99,9 +101,13 @@ async def _cross(
     told: tuple[list[Any], list[Any]] = ([], [])
     async with trio.open_nursery() as nursery:
         with use_network(bob):
-            receiver = await tz.connect_rist_receiver(nursery, "rist://@:5000", buffer=0.3, **receiver_knobs)
+            receiver = await tz.connect_rist_receiver(
+                nursery, "rist://@:5000", **{"buffer": 0.3, **receiver_knobs}
+            )
         with use_network(alice):
-            sender = await tz.connect_rist_sender(nursery, "rist://bob:5000", buffer=0.3, **sender_knobs)
+            sender = await tz.connect_rist_sender(
+                nursery, "rist://bob:5000", **{"buffer": 0.3, **sender_knobs}
+            )
 
         async def collect() -> None:
             while True:
@@ -118,7 +124,7 @@ async def _cross(
         for payload in payloads:
             await sender.send_packet(payload)
             await trio.sleep(interval)
-        await trio.sleep(1)
+        await trio.sleep(1.5)
         nursery.cancel_scope.cancel()
     return got, told[0], told[1], sender, receiver
 
@@ -175,16 +181,7 @@ def test_a_stream_goes_over_from_main_without_losing_a_packet(
     monkeypatch.setattr(History, "__init__", _begin_at(0x1_FF00))
 
     async def main() -> tuple[list[RistPacket], list[Any]]:
-        begin = trio.current_time()
-        keepalive = Tunnel.keepalive
-
-        def late(self: Tunnel, *, disconnect: bool) -> Any:
-            said = keepalive(self, disconnect=disconnect)
-            if trio.current_time() - begin < 1:
-                return said._replace(capabilities=said.capabilities & ~ADVANCED_CAPABILITIES, has_word=False)
-            return said
-
-        monkeypatch.setattr(Tunnel, "keepalive", late)
+        _announce_late(monkeypatch, trio.current_time() + 1)
         knobs = {**ADVANCED, "secret": secret}
         got, sender_told, *_ = await _cross(network, knobs, knobs, payloads=PAYLOADS * 3)
         return got, sender_told
@@ -200,6 +197,50 @@ def test_a_stream_goes_over_from_main_without_losing_a_packet(
     forms = media_forms(network)
     assert forms[0] is False
     assert forms[-1] is True
+
+
+@pytest.mark.parametrize("secret", [None, "hush"])
+def test_a_sender_whom_nobody_answers_in_the_advanced_form_goes_back_to_main_without_losing_a_packet(
+    monkeypatch: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    """The receiver says after a while that it can, and yet nothing Advanced passes, for three seconds."""
+    network = SimulatedNetwork(9)
+    knobs = {**ADVANCED, "secret": secret, "buffer": 1.0}
+
+    async def main() -> tuple[list[RistPacket], list[Any], list[Any]]:
+        begin = trio.current_time()
+        _announce_late(monkeypatch, begin + 1)
+        decode = AdvancedTranslator._decode_advanced
+
+        def deaf(self: AdvancedTranslator, *given: Any) -> None:
+            if trio.current_time() - begin > 3:
+                decode(self, *given)
+
+        monkeypatch.setattr(AdvancedTranslator, "_decode_advanced", deaf)
+        return (await _cross(network, knobs, knobs, payloads=PAYLOADS[:200] * 9, interval=0.003))[:3]
+
+    got, sender_told, receiver_told = simulate(main)
+    assert [packet.payload for packet in got] == PAYLOADS[:200] * 9
+    for told in (sender_told, receiver_told):
+        steps = [type(each) for each in told if isinstance(each, (AdvancedStarted, AdvancedGivenUp))]
+        assert steps == [AdvancedStarted, AdvancedGivenUp, AdvancedStarted]
+    network.settle()
+    changes = [form for form, _ in itertools.groupby(media_forms(network))]
+    assert changes[:3] == [False, True, False]
+    assert media_forms(network)[-100:].count(True) > 90
+
+
+def _announce_late(monkeypatch: pytest.MonkeyPatch, moment: float) -> None:
+    """Say only from then on that we can do the Advanced profile."""
+    keepalive = Tunnel.keepalive
+
+    def late(self: Tunnel, *, disconnect: bool) -> Any:
+        said = keepalive(self, disconnect=disconnect)
+        if trio.current_time() < moment:
+            return said._replace(capabilities=said.capabilities & ~ADVANCED_CAPABILITIES, has_word=False)
+        return said
+
+    monkeypatch.setattr(Tunnel, "keepalive", late)
 
 
 def _begin_at(sequence: int) -> Any:

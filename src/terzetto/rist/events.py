@@ -10,6 +10,7 @@ from terzetto.primitives.datagrams import Address
 from terzetto.primitives.reconnection import ReconnectGivenUp, ReconnectScheduled
 
 __all__ = [
+    "AdvancedGivenUp",
     "AdvancedStarted",
     "AuthenticationRefused",
     "AuthorizationWanted",
@@ -250,6 +251,16 @@ class AdvancedStarted:
 
 
 @attrs.frozen
+class AdvancedGivenUp:
+    """The peer says that it can do the Advanced profile, but nothing comes from it in that form: we speak Main again.
+
+    When something does come after all, `AdvancedStarted` follows.
+    """
+
+    peer: Address
+
+
+@attrs.frozen
 class FlowAttributesReceived:
     """The peer describes its flows, in JSON as it came; said once for each text."""
 
@@ -272,7 +283,8 @@ class OutOfBandReceived:
 
 
 RistEvent: TypeAlias = (
-    AdvancedStarted
+    AdvancedGivenUp
+    | AdvancedStarted
     | AuthenticationRefused
     | AuthorizationWanted
     | BufferResized

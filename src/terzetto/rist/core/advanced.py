@@ -104,6 +104,9 @@ class AdvancedTranslator(MainTranslator):
         self._now = now
         super().handle_timeout(now=now)
         link = self._link
+        if link is not None and link.give_up(now):
+            # Keepalives go on in both forms: should the peer hear the Advanced one after all, it says so.
+            self._events.append(events.AdvancedGivenUp(link.guest.address))
         if self._next_keepalive is not None and now >= self._next_keepalive:
             self._next_keepalive = now + _KEEPALIVE_INTERVAL
             self._say_keepalive(now)
@@ -117,6 +120,7 @@ class AdvancedTranslator(MainTranslator):
         times = (
             super().next_timeout(),
             self._next_keepalive,
+            None if self._link is None else self._link.next_timeout(),
             self._attributes.next_timeout(),
             self._table.next_timeout(),
         )
@@ -242,6 +246,8 @@ class AdvancedTranslator(MainTranslator):
             self._events.append(events.AdvancedStarted(link.guest.address))
         if link.is_active:
             self._begin_keepalives(self._now)
+            if not self._settings.is_media_sender:
+                link.expect_answer(self._now)  # a sender waits for its media to be heard: till then there may be none
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -317,6 +323,9 @@ class AdvancedTranslator(MainTranslator):
                 self._collect(guest)
                 self._answer_refused(guest, run, now)
                 continue
+            if link.hear_answer():
+                self._events.append(events.AdvancedStarted(guest.address))
+                self._begin_keepalives(now)
             kind = packets.header.kind
             if kind == PayloadType.CONTROL:
                 self._take_control(link, run, chosen, bodies, arrivals, now)
@@ -487,6 +496,7 @@ class AdvancedTranslator(MainTranslator):
         self._newest_sent = max(self._newest_sent, first_sequence + len(payloads) - 1)
         # What went out in the Main profile is repeated in it: the receiver may know no other clock yet.
         if self._advanced_since is not None and first_sequence >= self._advanced_since:
+            link.expect_answer(self._now)
             datagrams = link.media(
                 payloads,
                 first_sequence=first_sequence,

@@ -33,6 +33,10 @@ _LONGEST_CONTROL: Final = 65_536
 _MOST_FRAGMENTS: Final = 64
 
 _UNSUPPORTED_INTERVAL: Final[Micros] = MICROS_PER_SECOND
+
+# For how long we speak in the Advanced form to who has not: the longest round trip that anybody is taken to have, and
+# half of the usual recovery buffer, so that what nobody heard until then can still be repeated in the Main form.
+_PATIENCE: Final[Micros] = MICROS_PER_SECOND // 2
 _NO_QUIRKS: Final[Quirks] = frozenset()
 
 
@@ -51,6 +55,14 @@ class AdvancedLink:
         self.heard_tunnel = False
         """Whether the peer speaks the Main profile beside it."""
         self.logs_in_by_control = False
+        self.fallbacks = 0
+        """How often we went back to the Main form, because nothing came in the Advanced one."""
+        self._may_fall_back = (
+            settings.substrate and not settings.at_once and not settings.tunnel.is_silent
+        )
+        self._is_answered = False
+        self._gave_up = False
+        self._give_up_at: Micros | None = None
         self._enciphers_control = False
         self._speaks_as_librist = False
         key_size = settings.tunnel.key_size
@@ -84,8 +96,39 @@ class AdvancedLink:
             return False
         self.capabilities = capabilities
         self._speaks_as_librist |= as_librist
+        if self._gave_up:
+            return False
         was_active, self.is_active = self.is_active, True
         return not was_active
+
+    def hear_answer(self) -> bool:
+        """Something came in the Advanced form, so that ours arrives as well; whether that makes us go over again."""
+        self._is_answered = True
+        self._give_up_at = None
+        gave_up, self._gave_up = self._gave_up, False
+        if not gave_up or Capability.ADVANCED not in self.capabilities:
+            return False
+        was_active, self.is_active = self.is_active, True
+        return not was_active
+
+    def expect_answer(self, now: Micros) -> None:
+        """We speak in the Advanced form; some answer in it should come."""
+        if self._may_fall_back and not self._is_answered and self._give_up_at is None:
+            self._give_up_at = now + _PATIENCE
+
+    def give_up(self, now: Micros) -> bool:
+        """Whether the answer has failed to come; then it is the Main form again, until there is one."""
+        if self._give_up_at is None or now < self._give_up_at:
+            return False
+        self._give_up_at = None
+        self._gave_up = True
+        self.is_active = False
+        self.fallbacks += 1
+        return True
+
+    def next_timeout(self) -> Micros | None:
+        """When to call `give_up`."""
+        return self._give_up_at
 
     @property
     def reads_control(self) -> bool:
