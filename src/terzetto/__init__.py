@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from terzetto.srt.group_statistics import SrtGroupStatistics
     from terzetto.srt.listening import SrtListener, SrtRefusal
     from terzetto.srt.options import SrtOptions
+    from terzetto.srt.reconnecting import SrtReconnectingStream
     from terzetto.srt.server import PublishSubscribe, SrtHandler, SrtServer, serve_srt
     from terzetto.srt.statistics import SrtStatistics
     from terzetto.srt.stream import SrtMessage, SrtPacket, SrtStream
@@ -124,6 +125,7 @@ __all__ = [
     "SrtMessage",
     "SrtOptions",
     "SrtPacket",
+    "SrtReconnectingStream",
     "SrtRefusal",
     "SrtServer",
     "SrtStatistics",
@@ -193,6 +195,7 @@ _HOMES: Final = {
     "SrtMessage": "terzetto.srt.stream",
     "SrtOptions": "terzetto.srt.options",
     "SrtPacket": "terzetto.srt.stream",
+    "SrtReconnectingStream": "terzetto.srt.reconnecting",
     "SrtRefusal": "terzetto.srt.listening",
     "SrtServer": "terzetto.srt.server",
     "SrtStatistics": "terzetto.srt.statistics",

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Unpack
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Unpack, overload
 
 import attrs
 import trio
@@ -17,10 +17,12 @@ from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidUrl, UnsupportedOperation
 from terzetto.net.endpoint import Address, DatagramEndpoint
 from terzetto.net.network import current_network
+from terzetto.primitives.reconnection import Reconnection
 from terzetto.srt.core.negotiation import RefusedError
 from terzetto.srt.core.rendezvous import PATIENCE_FACTOR
 from terzetto.srt.listening import Authorize, SrtListener
 from terzetto.srt.options import SrtKnobs, SrtOptions
+from terzetto.srt.reconnecting import SrtReconnectingStream
 from terzetto.srt.refusals import error_for_refusal
 from terzetto.srt.runtime import Runtime, open_endpoint
 from terzetto.srt.stream import SrtStream
@@ -84,14 +86,35 @@ async def connect_srt_listener(
     return await _listen(nursery, target, authorize, endpoint)
 
 
-@asynccontextmanager
-async def open_srt_stream(
+@overload
+def open_srt_stream(
     url: str,
     *,
+    reconnect: None = None,
     options: SrtOptions | None = None,
     endpoint: DatagramEndpoint | None = None,
     **knobs: Unpack[SrtKnobs],
-) -> AsyncIterator[SrtStream]:
+) -> AbstractAsyncContextManager[SrtStream]: ...
+
+
+@overload
+def open_srt_stream(
+    url: str,
+    *,
+    reconnect: Reconnection,
+    options: SrtOptions | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> AbstractAsyncContextManager[SrtReconnectingStream]: ...
+
+
+def open_srt_stream(
+    url: str,
+    *,
+    reconnect: Reconnection | None = None,
+    options: SrtOptions | None = None,
+    endpoint: DatagramEndpoint | None = None,
+    **knobs: Unpack[SrtKnobs],
+) -> AbstractAsyncContextManager[SrtStream | SrtReconnectingStream]:
     """Connect with one peer.
 
     ``srt://host:port`` calls a listener; ``srt://:port`` waits for one caller, and is deaf to others;
@@ -100,17 +123,56 @@ async def open_srt_stream(
     the query beats *options*. An *endpoint* of your own takes the place of a new UDP socket, and is closed
     in the end.
 
+    With *reconnect* the block gets an `SrtReconnectingStream`, for live media: when the connection ends, for
+    whatever reason, the next one is made as the policy says. The first one has to succeed as it has without.
+
     Leaving the block normally waits until what was sent has arrived (``linger``); leaving it by an exception
     says goodbye at once. Raises `terzetto.errors.PeerTimedOut`, `ConnectionRefusedByPeer` (with the code),
     and for passphrases `AuthenticationFailed`.
     """
+    return _open_stream(url, reconnect, options, endpoint, knobs)
+
+
+@asynccontextmanager
+async def _open_stream(
+    url: str,
+    reconnect: Reconnection | None,
+    options: SrtOptions | None,
+    endpoint: DatagramEndpoint | None,
+    knobs: SrtKnobs,
+) -> AsyncIterator[SrtStream | SrtReconnectingStream]:
     async with open_session_nursery() as nursery:
-        stream = await connect_srt_stream(nursery, url, options=options, endpoint=endpoint, **knobs)
+        stream: SrtStream | SrtReconnectingStream
+        if reconnect is None:
+            stream = await connect_srt_stream(nursery, url, options=options, endpoint=endpoint, **knobs)
+        elif endpoint is not None:
+            raise UnsupportedOperation(
+                "an endpoint of your own serves one connection", hint="leave endpoint or reconnect out"
+            )
+        else:
+            stream = await _keep_connected(nursery, target_from_url(url, options, knobs), reconnect)
         try:
             yield stream
             await stream.aclose()
         finally:
             stream.abort()
+
+
+async def _keep_connected(
+    nursery: trio.Nursery, target: SrtTarget, policy: Reconnection
+) -> SrtReconnectingStream:
+    if target.options.transmission_type != "live":
+        raise UnsupportedOperation(
+            "only live media goes on after a break",
+            hint="a file has to be sent again from its beginning, or from where the receiver says",
+        )
+    stream = SrtReconnectingStream(str(target), policy, entropy=current_network().entropy)
+
+    async def connect(nursery: trio.Nursery) -> SrtStream:
+        return await (_accept_one if target.listen else _call)(nursery, target, None)
+
+    await nursery.start(stream.run, connect)
+    return stream
 
 
 @asynccontextmanager
