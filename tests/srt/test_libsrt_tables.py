@@ -59,7 +59,7 @@ IN_A_URL: Final = (
     "udp_sndbuf=100000 udp_rcvbuf=100000"
 )
 
-ACCUMULATED_AND_INTERVAL: Final = (
+ACCUMULATED_AND_INTERVAL: Final = names(
     "pktSent pktRecv pktSentUnique pktRecvUnique pktSndLoss pktRcvLoss pktRetrans pktRcvRetrans pktSentACK pktRecvACK "
     "pktSentNAK pktRecvNAK usSndDuration pktSndDrop pktRcvDrop pktRcvUndecrypt pktSndFilterExtra pktRcvFilterExtra "
     "pktRcvFilterSupply pktRcvFilterLoss byteSent byteRecv byteSentUnique byteRecvUnique byteRcvLoss byteRetrans "
