@@ -11,6 +11,7 @@ from terzetto.srt.core.key_exchange import EVEN, ODD, KeyExchange
 from terzetto.srt.wire.extensions import Extensions
 from terzetto.srt.wire.handshake import Handshake
 from terzetto.srt.wire.key_material import CipherKind, KeyMaterial, KmState
+from tests.srt.gcm_vectors import GCM_VECTORS
 from tests.srt.vectors import VECTORS
 
 PASSPHRASE = "VectorPass-0123"
@@ -58,6 +59,31 @@ def test_captured_packets_open_under_keys_from_their_handshake(
     assert cipher.open(sequence, memoryview(data)) == plain(number)
     assert keys.sending.cipher.seal(sequence, data[:16], plain(number)) == data[16:]
     assert keys.sending.material == material_of(handshake)
+
+
+@pytest.mark.parametrize("who", ["we call", "we are called"])
+@pytest.mark.parametrize("what", ["send", "receive"])
+def test_gcm_as_libsrt_and_we_spoke_it_is_spoken_still(who: str, what: str) -> None:
+    def blocks(name: str) -> Extensions:
+        return Extensions.decode(Handshake.decode(GCM_VECTORS[f"{who} and {what}: {name}"][16:]).blocks)
+
+    offered = blocks("conclusion request").key_material
+    assert blocks("conclusion response").key_material == offered
+    keys = exchange()
+    assert keys.accept_offer(offered, allowed=frozenset({CipherKind.AES_GCM})) is KmState.SECURED
+    assert keys.sending is not None
+    assert keys.receiving is not None
+    assert keys.sending.material == offered
+    for number in range(2):
+        data = GCM_VECTORS[f"{who} and {what}: data packet {number}"]
+        sequence = int.from_bytes(data[:4], "big")
+        cipher = keys.receiving.cipher_at(EVEN, sequence)
+        assert cipher is not None
+        assert cipher.open(sequence, data) == plain(number)
+        assert keys.sending.cipher.seal(sequence, data[:16], plain(number)) == data[16:]
+        repeated = bytearray(data)
+        repeated[4] |= 0x04
+        assert cipher.open(sequence, bytes(repeated)) == plain(number)
 
 
 def test_a_captured_refresh_is_followed() -> None:
