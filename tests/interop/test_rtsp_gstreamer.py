@@ -123,7 +123,8 @@ async def test_we_publish_to_gst_rtsp_server(transport: str) -> None:
     async with gst_server() as port:
         base = f"rtsp://127.0.0.1:{port}"
         async with (
-            open_rtsp_client(f"{base}/av") as reader,
+            # The server's encoder takes its time to start on a busy machine.
+            open_rtsp_client(f"{base}/av", transport="tcp", read_timeout=40) as reader,
             open_rtsp_client(f"{base}/record", transport=transport) as writer,
         ):
             description = await reader.describe()

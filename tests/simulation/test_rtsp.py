@@ -584,6 +584,8 @@ async def test_multicast_reaches_every_member(autojump_clock: trio.testing.MockC
         async with open_rtsp_client(world.url, transport="multicast") as one, one.play() as playback:
             with use_network(other):
                 async with open_rtsp_client(world.url, transport="multicast") as two, two.play() as second:
+                    # Readers believe packets that come from where they connected to.
+                    assert world.stream.group_source(0) == "10.0.0.1"
                     assert {packet.media for packet in await take(second, 100)} == {0, 1}
             packets = await take(playback, 500)
             seen = numbers(packets, 0)

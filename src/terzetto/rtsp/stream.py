@@ -92,10 +92,17 @@ class _Group:
     """The multicast side of one media."""
 
     def __init__(
-        self, rtp: DatagramEndpoint, rtcp: DatagramEndpoint, address: Address, *, is_secure: bool
+        self,
+        rtp: DatagramEndpoint,
+        rtcp: DatagramEndpoint,
+        address: Address,
+        source: str | None,
+        *,
+        is_secure: bool,
     ) -> None:
         self.endpoints = (rtp, rtcp)
         self.address = address
+        self.source = source
         self.is_secure = is_secure
         self.readers = 0
 
@@ -284,10 +291,15 @@ class ServerStream:
         group = self._groups.get(media)
         return group.address if group is not None else None
 
+    def group_source(self, media: int) -> str | None:
+        """The address of ours that a media is multicast from, without the name of an interface."""
+        group = self._groups.get(media)
+        return group.source.partition("%")[0] if group is not None and group.source is not None else None
+
     def join_group(
         self,
         media: int,
-        make: tuple[DatagramEndpoint, DatagramEndpoint, Address] | None = None,
+        make: tuple[DatagramEndpoint, DatagramEndpoint, Address, str | None] | None = None,
         *,
         is_secure: bool = False,
     ) -> None:
@@ -363,7 +375,7 @@ class ServerStream:
                 batch = batch.sealed(self.secure_sender(media))
             host, port = group.address
             target = Address(host, port + batch.is_rtcp)
-            self._send(group.endpoints[batch.is_rtcp], [Run(target, batch.packets)])
+            self._send(group.endpoints[batch.is_rtcp], [Run(target, batch.packets, 0, group.source)])
 
     def _send_udp(self, batch: Batch, targets: dict[Address, str | None]) -> None:
         if self._udp_endpoints is not None:

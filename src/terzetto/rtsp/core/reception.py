@@ -431,6 +431,8 @@ class Reception:
             if track.rtp_port:
                 self._transmits.append(Run(Address(setup.host, track.rtp_port), (_RTP_PUNCH,), 2 * slot))
             if track.rtcp_port:
-                self._transmits.append(
-                    Run(Address(setup.host, track.rtcp_port), (_RTCP_PUNCH,), 2 * slot + 1)
-                )
+                punch: Sequence[Buffer] = (_RTCP_PUNCH,)
+                if setup.keys is not None:
+                    # A strict server complains about reports that it cannot open, or of a source it was not told.
+                    punch = setup.keys.seal((ReceiverReport(self._ssrc, ()).encode(),), is_rtcp=True)
+                self._transmits.append(Run(Address(setup.host, track.rtcp_port), punch, 2 * slot + 1))

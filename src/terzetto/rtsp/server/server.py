@@ -179,8 +179,14 @@ class RtspServer:
         if session.rules.lower is Lower.TCP or not session.state.is_streaming:
             self.close_session(session, reason)
 
-    async def join_group(self, stream: ServerStream, media: int, *, is_secure: bool) -> None:
-        """Multicast a media, if it is not yet."""
+    async def join_group(
+        self, stream: ServerStream, media: int, *, is_secure: bool, local_host: str
+    ) -> None:
+        """Multicast a media, if it is not yet.
+
+        It leaves from *local_host*, the address by which the first reader came: readers take packets from the server
+        that they asked, and from nobody else.
+        """
         if stream.group(media) is not None:
             stream.join_group(media)
             return
@@ -201,7 +207,8 @@ class RtspServer:
             )
             for port in (options.multicast_port, options.multicast_port + 1)
         ]
-        make = (endpoints[0], endpoints[1], Address(group, options.multicast_port))
+        source = local_host if (":" in local_host) == (":" in group) else None
+        make = (endpoints[0], endpoints[1], Address(group, options.multicast_port), source)
         stream.join_group(media, make, is_secure=is_secure)
 
     # -- inside --------------------------------------------------------------------------------------------------

@@ -90,7 +90,9 @@ class TransportChoice:
             return evolve(profile, client_port=spec.client_port, server_port=udp.ports)
         assert stream is not None
         if media not in rules.set_up:
-            await self._server.join_group(stream, media, is_secure=spec.is_secure)
+            await self._server.join_group(
+                stream, media, is_secure=spec.is_secure, local_host=connection.local_address.host
+            )
             rules.set_up[media] = SetUp(media=media)
         group = stream.group(media)
         assert group is not None
@@ -98,6 +100,7 @@ class TransportChoice:
             profile,
             delivery=Delivery.MULTICAST,
             destination=group.host,
+            source=stream.group_source(media),
             port=(group.port, group.port + 1),
             ttl=self._server.options.multicast_ttl,
         )
