@@ -10,6 +10,7 @@ import sys
 import time
 from hashlib import sha256
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -34,6 +35,7 @@ def digest(data: bytes) -> str:
         (["udp://@:5000", "-", "--until-idle", "0"], "--until-idle is 0"),
         (["udp://@:5000", "-", "--bitrate", "fast"], "--bitrate: 'fast' is not a rate"),
         (["udp://@:5000", "-", "--nonsense"], "there is no option --nonsense"),
+        (["udp://@:5000", "-", "--metrics", "9100"], "write host:port"),
         (["udp://@:5000"], "OUT"),
         (["udp://@:5000", "-", "--duration", "soon"], "duration"),
     ],
@@ -74,8 +76,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_goes_through_rist_unharmed(tmp_path: Path) -> None:
     data = programme(tmp_path / "in.ts", seconds=2)
     receiving = ["rist://@127.0.0.1:0?profile=simple&buffer=200", f"file:{tmp_path}/out.ts"]
-    with started("relay", *receiving, "--until-idle", "2", "--json") as receiver:
+    serving = ["--metrics", "127.0.0.1:0"]
+    with started("relay", *receiving, "--until-idle", "2", "--json", *serving) as receiver:
+        assert receiver.stdout is not None
+        metrics = json.loads(receiver.stdout.readline())["text"].removeprefix("metrics at ")
         there = f"rist://127.0.0.1:{listening_port(receiver)}?profile=simple&buffer=200"
+        with urlopen(metrics, timeout=10) as answer:
+            assert b"rist_client_flow_peers" in answer.read()
         sending = [f"file:{tmp_path}/in.ts", there]
         sender = subprocess.run(
             command("relay", *sending, "--json", "--stats", "0.5"),

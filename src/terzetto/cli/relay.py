@@ -7,19 +7,23 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Final
 
 import trio
 from cyclopts import Parameter
 
 from terzetto.cli.display import Display, JsonDisplay, LineDisplay, Rates
+from terzetto.cli.impair import parse_host_port
 from terzetto.cli.transfer import run_transfer
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.errors import InvalidOption
 from terzetto.gateway.contract import InputSettings
+from terzetto.gateway.metrics import render, serve_metrics
 from terzetto.gateway.registry import plan_sink, plan_source
 from terzetto.gateway.route import Notice, Route
 from terzetto.gateway.transfer import plan_transfer
+from terzetto.net.network import current_network
 from terzetto.primitives.impairment.parse import parse_rate
 
 __all__ = ["Relay", "relay"]
@@ -47,6 +51,12 @@ def relay(
         Parameter(help="Stop when nothing has arrived for so many seconds, after something has."),
     ] = None,
     stats: Annotated[float | None, Parameter(help="Print statistics every so many seconds.")] = None,
+    metrics: Annotated[
+        str | None,
+        Parameter(
+            help="Serve http://HOST:PORT/metrics for Prometheus; :PORT serves this machine alone (extra metrics)."
+        ),
+    ] = None,
     json: Annotated[
         bool,
         Parameter(
@@ -112,7 +122,12 @@ def relay(
         running.notice(told)
 
     running = Relay(
-        Route(source, sinks, notice=notice), display, duration=duration, until_idle=until_idle, interval=stats
+        Route(source, sinks, notice=notice),
+        display,
+        duration=duration,
+        until_idle=until_idle,
+        interval=stats,
+        metrics=_metrics_address(metrics),
     )
     with _patient_collector():
         return trio.run(running.run)
@@ -142,12 +157,14 @@ class Relay:
         duration: float | None = None,
         until_idle: float | None = None,
         interval: float | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         self._route = route
         self._display = display
         self._duration = duration
         self._until_idle = until_idle
         self._interval = interval
+        self._metrics = metrics
         self._rates = Rates()
         self._started = 0.0
         self._reason = "the input has ended"
@@ -160,6 +177,8 @@ class Relay:
         try:
             async with open_session_nursery() as nursery:
                 await nursery.start(self._mind_signals, nursery)
+                if self._metrics is not None:
+                    await self._serve_metrics(nursery, *self._metrics)
                 if self._duration is not None:
                     nursery.start_soon(self._stop_after, trio.sleep, self._duration, "the time is up")
                 if self._until_idle is not None:
@@ -198,6 +217,13 @@ class Relay:
         self._reason = reason
         self._route.stop()
 
+    async def _serve_metrics(self, nursery: trio.Nursery, host: str, port: int) -> None:
+        address, *_ = await current_network().resolve(host or "127.0.0.1", port)
+        serve = partial(serve_metrics, address, lambda: render(self._route.reports()))
+        address = await nursery.start(serve)
+        text = f"metrics at http://{address}/metrics"
+        self.notice(Notice("metrics", "output", "metrics", text, "info"))
+
     async def _show(self, interval: float) -> None:
         while True:
             await trio.sleep(interval)
@@ -216,6 +242,13 @@ class Relay:
                     return
                 self._reason = f"signal {signal.Signals(number).name}"
                 self._route.stop()
+
+
+def _metrics_address(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    render([])  # a missing extra should show before anything runs
+    return parse_host_port(text, "--metrics")
 
 
 def _bitrate(text: str | None) -> int | None:

@@ -101,6 +101,10 @@ class Source(trio.abc.AsyncResource):
         """What the protocol counted, in the words of its own statistics."""
         return {}
 
+    def snapshot(self) -> object | None:
+        """The same as the protocol's own frozen value, where others make something of it."""
+        return None
+
 
 class Sink(trio.abc.AsyncResource):
     """Takes packets. ``aclose`` returns when what was taken has arrived, as far as the protocol can tell."""
@@ -125,6 +129,10 @@ class Sink(trio.abc.AsyncResource):
     def statistics(self) -> Mapping[str, Json]:
         """What the protocol counted, in the words of its own statistics."""
         return {}
+
+    def snapshot(self) -> object | None:
+        """The same as the protocol's own frozen value, where others make something of it."""
+        return None
 
 
 ResourceT = TypeVar("ResourceT", bound=trio.abc.AsyncResource)

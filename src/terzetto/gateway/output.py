@@ -82,6 +82,10 @@ class Output:
             self._details = self._sink.statistics()
         return self._details
 
+    def snapshot(self) -> object | None:
+        """What the sink counted as its protocol has it, while it is open."""
+        return None if self._sink is None else self._sink.snapshot()
+
     def offer(self, batch: Batch, octets: int) -> None:
         """Take *batch*, of that many bytes."""
         if self.is_gone:

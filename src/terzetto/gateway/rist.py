@@ -13,6 +13,7 @@ from terzetto.rist import events
 from terzetto.rist.api import RistReceiver, RistSender, connect_rist_receiver, connect_rist_sender
 from terzetto.rist.events import RistEvent
 from terzetto.rist.runtime import Silence
+from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
 from terzetto.rist.url import options_from_url
 from terzetto.url import EndpointUrl
 
@@ -41,7 +42,11 @@ class RistSource(Source):
 
     def statistics(self) -> dict[str, Json]:
         """The receiver's counters."""
-        return {**self._receiver.statistics().as_dict()}
+        return {**self.snapshot().as_dict()}
+
+    def snapshot(self) -> RistReceiverStatistics:
+        """The receiver's counters as they are."""
+        return self._receiver.statistics()
 
     async def aclose(self) -> None:
         """Close at once."""
@@ -72,7 +77,11 @@ class RistSink(Sink):
 
     def statistics(self) -> dict[str, Json]:
         """The sender's counters."""
-        return {**self._sender.statistics().as_dict()}
+        return {**self.snapshot().as_dict()}
+
+    def snapshot(self) -> RistSenderStatistics:
+        """The sender's counters as they are."""
+        return self._sender.statistics()
 
     async def aclose(self) -> None:
         """Stay until the receiver can no longer ask for repeats, then say goodbye."""

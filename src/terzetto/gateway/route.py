@@ -49,6 +49,8 @@ class EndpointReport:
     shed: int = 0
     details: Mapping[str, Json] = attrs.field(factory=dict)
     """The protocol's own counters."""
+    snapshot: object | None = None
+    """The same as the protocol's own value, while the end is open."""
 
 
 class Route:
@@ -122,10 +124,19 @@ class Route:
 
     def reports(self) -> list[EndpointReport]:
         """What passed so far, the input first."""
+        snapshot: object | None = None
         if self._source is not None:
             self._details = self._source.statistics()
+            snapshot = self._source.snapshot()
         reports = [
-            EndpointReport(self._plan.name, "input", self._packets, self._octets, details=self._details)
+            EndpointReport(
+                self._plan.name,
+                "input",
+                self._packets,
+                self._octets,
+                details=self._details,
+                snapshot=snapshot,
+            )
         ]
         reports += [
             EndpointReport(
@@ -136,6 +147,7 @@ class Route:
                 output.waiting,
                 output.shed,
                 output.statistics(),
+                output.snapshot(),
             )
             for output in self._outputs
         ]

@@ -6,16 +6,16 @@ alike and say what our statistics call them. Counters run on, from the beginning
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from terzetto.errors import MissingExtra
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
 
 if TYPE_CHECKING:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import Metric
 
-__all__ = ["CONTENT_TYPE", "prometheus_text"]
+__all__ = ["CONTENT_TYPE", "Collected", "collected_text", "prometheus_text", "rist_families"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """What an HTTP server calls the text."""
@@ -30,6 +30,11 @@ def prometheus_text(*snapshots: _Snapshot, labels: Mapping[str, str] | None = No
 
     Raises `terzetto.errors.MissingExtra` without the extra ``metrics``.
     """
+    return collected_text(_Snapshots([(snapshot, labels or {}) for snapshot in snapshots]))
+
+
+def collected_text(collector: Collected) -> bytes:
+    """What *collector* has, as text; raises `terzetto.errors.MissingExtra` without the extra ``metrics``."""
     try:
         from prometheus_client import CollectorRegistry, generate_latest
     except ImportError as exc:
@@ -37,31 +42,42 @@ def prometheus_text(*snapshots: _Snapshot, labels: Mapping[str, str] | None = No
             "Prometheus text needs a package that is not installed", hint="pip install 'terzetto[metrics]'"
         ) from exc
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshots(snapshots, dict(labels or {})))
+    registry.register(collector)
     return generate_latest(registry)
+
+
+class Collected(Protocol):
+    """What can be asked for metrics."""
+
+    def collect(self) -> Iterable[Metric]:
+        """All of them, of one moment."""
 
 
 class _Snapshots:
     """What a registry collects from."""
 
-    def __init__(self, snapshots: Iterable[_Snapshot], labels: dict[str, str]) -> None:
-        self._snapshots = snapshots
-        self._labels = labels
+    def __init__(self, labelled: Sequence[tuple[_Snapshot, Mapping[str, str]]]) -> None:
+        self._labelled = labelled
 
-    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """Each name once, with a line for each snapshot that has it."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        return rist_families(self._labelled)
 
-        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        for snapshot in self._snapshots:
-            labels = {**self._labels, "flow_id": str(snapshot.flow_id or 0), "cname": snapshot.peer.cname}
-            rows = _sender(snapshot) if isinstance(snapshot, RistSenderStatistics) else _receiver(snapshot)
-            for name, is_counter, meaning, value in rows:
-                if name not in families:
-                    kind = CounterMetricFamily if is_counter else GaugeMetricFamily
-                    families[name] = kind(name, meaning, labels=list(labels))
-                families[name].add_metric(list(labels.values()), value)
-        return families.values()
+
+def rist_families(labelled: Iterable[tuple[_Snapshot, Mapping[str, str]]]) -> list[Metric]:
+    """Snapshots, each with labels of the same names, for a registry that collects other things as well."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+    for snapshot, given in labelled:
+        labels = {**given, "flow_id": str(snapshot.flow_id or 0), "cname": snapshot.peer.cname}
+        rows = _sender(snapshot) if isinstance(snapshot, RistSenderStatistics) else _receiver(snapshot)
+        for name, is_counter, meaning, value in rows:
+            if name not in families:
+                kind = CounterMetricFamily if is_counter else GaugeMetricFamily
+                families[name] = kind(name, meaning, labels=list(labels))
+            families[name].add_metric(list(labels.values()), value)
+    return [*families.values()]
 
 
 def _sender(each: RistSenderStatistics) -> list[_Row]:
@@ -80,6 +96,7 @@ def _sender(each: RistSenderStatistics) -> list[_Row]:
         (peer + "sent_packets", True, "Original media packets.", each.sent),
         (peer + "received_packets", True, "Datagrams of feedback.", each.peer.feedback_received),
         (peer + "retransmitted_packets", True, "Repeats.", each.retransmitted),
+        (peer + "rescued_packets", True, "Repeats unasked, for a path that fell silent.", each.rescued),
         (peer + "withheld_packets", True, "Payloads dropped, nobody being connected.", each.withheld),
         (peer + "fec_packets", True, "Parities.", each.fec_sent),
     ]
