@@ -119,7 +119,7 @@ async def test_bytes_are_served_as_a_transport_stream_and_come_back_the_same(
     async with on_one_network():
         source = source_plan(ListSource([[payload] for payload in PAYLOADS * 3], every=0.1, ends=False))
         sink = ListSink()
-        serving = Route(source, [plan_sink("rtsp://@:8554/live")], notice=Notices())
+        serving = Route(source, [plan_sink("rtsp://@:8554/live?rtsp_ts=keep")], notice=Notices())
         playing = Route(plan_source("rtsp://here:8554/live"), [sink_plan(sink)], notice=Notices())
         async with running(serving), running(playing):
             await until(lambda: len(sink.got) >= 40)
@@ -139,7 +139,7 @@ async def test_a_publisher_fills_a_route_and_the_next_one_takes_over(
             for _ in range(2):
                 sink.got.clear()
                 given = source_plan(ListSource([[payload] for payload in PAYLOADS], every=0.05))
-                publishing = Route(given, [plan_sink("rtsp://here:8554/in")], notice=Notices())
+                publishing = Route(given, [plan_sink("rtsp://here:8554/in?rtsp_ts=keep")], notice=Notices())
                 await publishing.run()
                 assert publishing.all_done
                 await until(lambda: b"".join(sink.got) == b"".join(PAYLOADS))
@@ -181,7 +181,7 @@ async def test_an_output_of_bytes_refuses_what_is_no_transport_stream(
 async def test_who_has_no_password_is_not_played_to(autojump_clock: trio.testing.MockClock) -> None:
     async with on_one_network():
         source = source_plan(ListSource([[payload] for payload in PAYLOADS * 9], every=0.1, ends=False))
-        serving = Route(source, [plan_sink("rtsp://me:secret@@:8554/live")], notice=Notices())
+        serving = Route(source, [plan_sink("rtsp://me:secret@@:8554/live?rtsp_ts=keep")], notice=Notices())
         async with running(serving):
             with pytest.raises(AuthenticationFailed):
                 await Route(
@@ -201,6 +201,7 @@ async def test_who_has_no_password_is_not_played_to(autojump_clock: trio.testing
         ("rtsp://here/x?rtsp_transport=pigeon", "transport"),
         ("rtsp://here/x?rtsp_timeout=soon", "rtsp_timeout"),
         ("rtsp://@:8554/x?channel=1", "channel"),
+        ("rtsp://here/x?rtsp_ts=perhaps", "rtsp_ts"),
         ("rtsp://me@@:8554/x", "password"),
         ("rtsp://@:8554/x?rtsp_certificate=a.pem", "rtsps"),
         ("rtsps://@:8554/x", "certificate"),

@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import CallerError, TerzettoError, UnsupportedOperation
+from terzetto.errors import CallerError, TerzettoError
 from terzetto.gateway.contract import Batch, Json, Report, RtpRun, Sink, SinkPlan
 
 __all__ = ["QUEUE_LIMIT", "Output"]
@@ -37,8 +37,16 @@ _STALLED: Final = 5.0
 class Output:
     """Runs one sink; `offer` never waits and never raises."""
 
-    def __init__(self, plan: SinkPlan, report: Report, *, on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        plan: SinkPlan,
+        report: Report,
+        *,
+        on_gone: Callable[[], None],
+        in_bytes: Callable[[Batch], Batch],
+    ) -> None:
         self.plan = plan
+        self._in_bytes = in_bytes
         self._on_gone = on_gone
         self._report = report
         self._sink: Sink | None = None
@@ -91,8 +99,14 @@ class Output:
         if self.is_gone:
             return
         if batch.rtp is not None and not batch.rtp.is_transport_stream and not self.plan.takes_rtp:
-            self._refuse(batch.rtp)
-            return
+            try:
+                batch = self._in_bytes(batch)
+            except CallerError as exc:
+                self._refuse(exc)
+                return
+            if not batch.payloads:
+                return
+            octets = sum(map(len, batch.payloads))
         sink = self._sink
         if sink is not None and not self._waiting and not self._is_busy:
             try:
@@ -280,15 +294,11 @@ class Output:
                 level="warning",
             )
 
-    def _refuse(self, rtp: RtpRun) -> None:
+    def _refuse(self, why: CallerError) -> None:
         """What comes in makes no sense to this output, now or later."""
         self.is_gone = True
-        formats = [each.encoding for media in rtp.description.medias for each in media.formats]
-        self.failure = UnsupportedOperation(
-            f"the input sends {', '.join(dict.fromkeys(formats))}, and no MPEG transport stream",
-            hint="only rtsp:// outputs carry that",
-        )
-        self._report("refused", str(self.failure), level="warning")
+        self.failure = why
+        self._report("refused", str(why), level="warning")
         self.end()
         self._on_gone()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 import trio
@@ -17,6 +17,9 @@ import trio
 from terzetto.driver.nursery import open_session_nursery
 from terzetto.gateway.contract import Batch, Json, Level, Report, SinkPlan, Source, SourcePlan
 from terzetto.gateway.output import Output
+
+if TYPE_CHECKING:
+    from terzetto.gateway.rtsp_joining import TransportStreamMaker
 
 __all__ = ["EndpointReport", "Notice", "Route"]
 
@@ -63,9 +66,15 @@ class Route:
         self._notice = notice
         self._source: Source | None = None
         self._outputs = [
-            Output(plan, self._report_for(plan.name, "output"), on_gone=self._stop_if_nobody_is_left)
+            Output(
+                plan,
+                self._report_for(plan.name, "output"),
+                on_gone=self._stop_if_nobody_is_left,
+                in_bytes=self._in_bytes,
+            )
             for plan in sinks
         ]
+        self._maker: TransportStreamMaker | None = None
         self._details: Mapping[str, Json] = {}
         self._reading = trio.CancelScope()
         self._packets = 0
@@ -198,6 +207,15 @@ class Route:
             report = self._report_for(self._plan.name, "input")
             text = f"nothing has arrived in {_PATIENCE_WITH_THE_INPUT:g} s; {hint}; waiting on"
             report("no_input", text, level="warning")
+
+    def _in_bytes(self, batch: Batch) -> Batch:
+        """What came as pictures and sound, for outputs that carry a transport stream."""
+        if self._maker is None:
+            # Imported when it is needed: a route without RTSP loads nothing of RTSP.
+            from terzetto.gateway.rtsp_joining import TransportStreamMaker
+
+            self._maker = TransportStreamMaker(self._report_for(self._plan.name, "input"))
+        return self._maker.convert(batch)
 
     def _stop_if_nobody_is_left(self) -> None:
         if self.is_deserted:

@@ -8,7 +8,7 @@
 ================================  ======================================================
 
 Packets of any format pass from RTSP to RTSP as they are. To and from everything else they are an MPEG transport
-stream.
+stream, put together by `rtsp_joining` and taken apart by `rtsp_splitting`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from terzetto.gateway.again import retell_reconnection
 from terzetto.gateway.contract import Batch, InputSettings, Json, Report, Sink, SinkPlan, Source, SourcePlan
 from terzetto.gateway.rtsp_medias import Incoming, RtpWrapper, description_of
 from terzetto.gateway.rtsp_serving import open_intake, open_outlet
+from terzetto.gateway.rtsp_splitting import SplittingSink
 from terzetto.net.network import current_network
 from terzetto.primitives.reconnection import Reconnection
 from terzetto.rtsp import events
 from terzetto.rtsp.client import RtspClient, RtspPlayback, RtspPublication, connect_rtsp_client
 from terzetto.rtsp.events import ClientEvent
-from terzetto.rtsp.url import RtspTarget, listening_from_url, target_from_url
+from terzetto.rtsp.remux.library import import_av, is_installed
+from terzetto.rtsp.url import RtspTarget, TransportStreamChoice, listening_from_url, target_from_url
 from terzetto.rtsp.wire.description import Description
 from terzetto.url import EndpointUrl, parse_url
 
@@ -204,15 +206,36 @@ def plan_sink(url: EndpointUrl) -> SinkPlan:
     """Publish to *url*, or serve there."""
     if url.listen:
         listening = listening_from_url(url)
-        return SinkPlan(url, lambda nursery, report: open_outlet(nursery, listening, report), takes_rtp=True)
-    target = target_from_url(url)
 
-    async def open_sink(nursery: trio.Nursery, report: Report) -> Sink:
+        async def open_serving(nursery: trio.Nursery, report: Report) -> Sink:
+            outlet = await open_outlet(nursery, listening, report)
+            return _split(outlet, listening.transport_stream, nursery, report)
+
+        _check(listening.transport_stream)
+        return SinkPlan(url, open_serving, takes_rtp=True)
+    target = target_from_url(url)
+    _check(target.transport_stream)
+
+    async def open_publishing(nursery: trio.Nursery, report: Report) -> Sink:
         client = await connect_rtsp_client(nursery, target.url, options=target.options)
         nursery.start_soon(_retell, client.events(), report)
-        return RtspPublishingSink(client)
+        return _split(RtspPublishingSink(client), target.transport_stream, nursery, report)
 
-    return SinkPlan(url, open_sink, takes_rtp=True)
+    return SinkPlan(url, open_publishing, takes_rtp=True)
+
+
+def _check(choice: TransportStreamChoice) -> None:
+    if choice == "split":
+        import_av()  # or say how to get it, before anything has started
+
+
+def _split(sink: Sink, choice: TransportStreamChoice, nursery: trio.Nursery, report: Report) -> Sink:
+    """What takes a transport stream apart for *sink*, where that is wanted and possible."""
+    if choice == "keep" or (choice == "auto" and not is_installed()):
+        return sink
+    splitting = SplittingSink(sink, report, insists=choice == "split")
+    nursery.start_soon(splitting.run)
+    return splitting
 
 
 async def _retell(happenings: AsyncGenerator[ClientEvent, None], report: Report) -> None:

@@ -7,7 +7,7 @@ they are taken out, and all the rest goes to the server as it was written. A URL
 from __future__ import annotations
 
 import ssl
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -15,9 +15,21 @@ from terzetto.errors import InvalidUrl
 from terzetto.rtsp.options import RtspOptions, RtspServerOptions
 from terzetto.url import EndpointUrl, QueryReader
 
-__all__ = ["PREFIX", "RtspListening", "RtspTarget", "listening_from_url", "target_from_url"]
+__all__ = [
+    "PREFIX",
+    "TRANSPORT_STREAM_CHOICES",
+    "RtspListening",
+    "RtspTarget",
+    "TransportStreamChoice",
+    "listening_from_url",
+    "target_from_url",
+]
 
 PREFIX: Final = "rtsp_"
+
+TransportStreamChoice: TypeAlias = Literal["auto", "split", "keep"]
+TRANSPORT_STREAM_CHOICES: Final[tuple[TransportStreamChoice, ...]] = ("auto", "split", "keep")
+"""Of an output: take a transport stream apart where the extra ``av`` is there, take it apart, or leave it whole."""
 
 # Parameter of the URL, without its prefix -> field of the options.
 CLIENT_MILLISECONDS: Final = {
@@ -56,6 +68,8 @@ class RtspTarget:
     url: str = attrs.field(repr=False)
     """With its credentials, without our parameters."""
     options: RtspOptions
+    transport_stream: TransportStreamChoice = "auto"
+    """What becomes of a transport stream that is published there."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,16 +81,22 @@ class RtspListening:
     """``/`` where the URL names none."""
     credentials: dict[str, str] | None = attrs.field(repr=False)
     options: RtspServerOptions
+    transport_stream: TransportStreamChoice = "auto"
+    """What becomes of a transport stream that is served there."""
 
 
 def target_from_url(url: EndpointUrl) -> RtspTarget:
     """Understand a URL that calls."""
-    values = _read(url, CLIENT_MILLISECONDS, {}, CLIENT_TEXTS, CLIENT_SWITCHES)
+    values = _read(url, CLIENT_MILLISECONDS, {}, CLIENT_TEXTS, CLIENT_SWITCHES, others=("ts",))
     rest = tuple(pair for pair in url.query if not pair[0].startswith(PREFIX))
     path, _, query = url.target().partition("?")
     kept = "&".join(part for part in query.split("&") if not part.startswith(PREFIX))
     plain = attrs.evolve(url, query=rest, raw_target=f"{path}?{kept}" if kept else path)
-    return RtspTarget(url=plain.to_string(reveal=True), options=RtspOptions(**values))
+    return RtspTarget(
+        url=plain.to_string(reveal=True),
+        options=RtspOptions(**values),
+        transport_stream=_transport_stream(url),
+    )
 
 
 def listening_from_url(url: EndpointUrl) -> RtspListening:
@@ -89,7 +109,7 @@ def listening_from_url(url: EndpointUrl) -> RtspListening:
         SERVER_INTEGERS,
         SERVER_TEXTS,
         SERVER_SWITCHES,
-        others=("certificate", "key"),
+        others=("certificate", "key", "ts"),
     )
     foreign = [name for name, _ in url.query if not name.startswith(PREFIX)]
     if foreign:
@@ -111,7 +131,16 @@ def listening_from_url(url: EndpointUrl) -> RtspListening:
         path=url.path.rstrip("/") or "/",
         credentials=credentials,
         options=RtspServerOptions(**values),
+        transport_stream=_transport_stream(url),
     )
+
+
+def _transport_stream(url: EndpointUrl) -> TransportStreamChoice:
+    text = _reader(url).text(PREFIX + "ts") or "auto"
+    for choice in TRANSPORT_STREAM_CHOICES:
+        if text == choice:
+            return choice
+    raise InvalidUrl(f"{PREFIX}ts is {text!r}", hint=f"it is one of {', '.join(TRANSPORT_STREAM_CHOICES)}")
 
 
 def _reader(url: EndpointUrl) -> QueryReader:

@@ -1,0 +1,28 @@
+"""PyAV, which is there only with the extra ``av``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from types import ModuleType
+
+from terzetto.errors import MissingExtra
+
+__all__ = ["import_av", "is_installed"]
+
+
+def is_installed() -> bool:
+    """Whether `import_av` will succeed."""
+    return find_spec("av") is not None
+
+
+def import_av() -> ModuleType:
+    """PyAV's module; `MissingExtra` when it is not installed."""
+    try:
+        import av
+        import av.container
+    except ImportError as exc:
+        raise MissingExtra(
+            "pictures and sound go into and out of MPEG transport streams by PyAV, which is not installed",
+            hint='pip install "terzetto[av]"',
+        ) from exc
+    return av
