@@ -45,7 +45,9 @@ async def codecs(url: str, *options: str) -> list[str]:
 async def test_a_file_is_served_to_rtspsrc_and_ffmpeg_unharmed(tmp_path: Path) -> None:
     programme(tmp_path / "in.ts", seconds=12.0)
     sent = (tmp_path / "in.ts").read_bytes()
-    with started("relay", f"file:{tmp_path}/in.ts", "rtsp://@127.0.0.1:0/live", "--json") as relay:
+    with started(
+        "relay", f"file:{tmp_path}/in.ts", "rtsp://@127.0.0.1:0/live?rtsp_ts=keep", "--json"
+    ) as relay:
         url = (await told(relay, "listening")).split()[-1]
         for protocol in ("tcp", "udp"):
             out = tmp_path / f"{protocol}.ts"

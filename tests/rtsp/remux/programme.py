@@ -45,8 +45,10 @@ def programme(video: str, audio: str, *, pictures: int = 50, b_frames: int = 2, 
                 sound = AudioFrame(
                     sound_out.codec_context.format.name, sound_out.codec_context.layout.name, size
                 )
-                for plane in sound.planes:
-                    plane.update(bytes(samples // 16 * index & 0x3F for index in range(plane.buffer_size)))
+                for channel in sound.planes:
+                    channel.update(
+                        bytes(samples // 16 * index & 0x3F for index in range(channel.buffer_size))
+                    )
                 sound.pts, sound.sample_rate = samples, 48_000
                 container.mux(sound_out.encode(sound))
                 samples += size
@@ -61,6 +63,6 @@ def frames(transport_stream: bytes, kind: str = "video") -> list[str]:
         streams = container.streams.video if kind == "video" else container.streams.audio
         found = []
         for frame in container.decode(streams[0]):
-            planes = frame.planes
-            found.append(md5(b"".join(bytes(plane) for plane in planes)).hexdigest())
+            assert isinstance(frame, VideoFrame | AudioFrame)
+            found.append(md5(b"".join(bytes(plane) for plane in frame.planes)).hexdigest())
         return found
