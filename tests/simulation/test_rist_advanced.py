@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from contextlib import suppress
 from typing import Any
@@ -282,6 +283,23 @@ def test_long_payloads_travel_in_fragments_that_are_repeated_each_on_its_own(kno
     assert [packet.payload for packet in got] == payloads
     assert received.recovered > 5
     assert sent.sent > 3 * len(payloads)
+    told, heard = sent.peer.advanced, received.peer.advanced
+    assert told.active
+    assert told.peer_can == ("advanced", "compression", "fragmentation")
+    assert told.cipher == ("" if "secret" not in knobs else knobs.get("cipher", "ctr"))
+    assert heard.fragments_wasted == 0
+    if knobs.get("compression"):
+        # Every second payload repeats four bytes, and so is no longer cut.
+        assert told.compressed == len(payloads) // 2 <= heard.decompressed
+        assert told.compression_saved > 4000 * told.compressed
+        assert told.fragmented == heard.units == len(payloads) // 2
+    else:
+        assert told.compressed == told.compression_saved == heard.decompressed == 0
+        assert told.fragmented == heard.units == len(payloads)
+    assert told.fragments_sent == sent.sent - len(payloads) + told.fragmented
+    assert min(told.control_sent, told.control_received, heard.control_sent, heard.control_received) > 0
+    for statistics in (sent, received):
+        assert json.loads(json.dumps(statistics.as_dict()))["peer"]["advanced"]["fallbacks"] == 0
     network.settle()
     assert max(len(record.datagram) for record in network.trace.packets) <= 1500 - 28
 
@@ -316,6 +334,7 @@ def test_holes_that_nothing_mends_cost_whole_units_and_no_more() -> None:
     assert delivered == [payload for payload in payloads if payload in set(delivered)]
     assert received.unrecovered > 0
     assert received.dropped["fragment of a unit that is not whole"] > 0
+    assert received.peer.advanced.fragments_wasted > 0
 
 
 # -- what travels beside the media -------------------------------------------------------------------------------

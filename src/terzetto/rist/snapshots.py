@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from terzetto.primitives.time import Micros, seconds
-from terzetto.rist.core.counters import FlowCounters
+from terzetto.rist.core.counters import AdvancedState, FlowCounters
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import Translator
-from terzetto.rist.statistics import RistPeerStatistics, RistReceiverStatistics, RistSenderStatistics
+from terzetto.rist.statistics import (
+    RistAdvancedStatistics,
+    RistPeerStatistics,
+    RistReceiverStatistics,
+    RistSenderStatistics,
+)
+from terzetto.rist.wire.keepalive import Capability
 
 __all__ = ["receiver_statistics", "sender_statistics"]
+
+_ABILITIES: Final = {
+    Capability.ADVANCED: "advanced",
+    Capability.ADVANCED_COMPRESSION: "compression",
+    Capability.ADVANCED_FRAGMENTATION: "fragmentation",
+}
 
 
 class _Leg(Protocol):
@@ -53,6 +65,29 @@ def peer_statistics(leg: _Leg) -> RistPeerStatistics:
         authenticated=peer.is_connected and translator.is_open,
         encrypted=translator.is_enciphered,
         key_rotations=translator.key_rotations,
+        advanced=_advanced(translator.advanced_state),
+    )
+
+
+def _advanced(state: AdvancedState | None) -> RistAdvancedStatistics | None:
+    if state is None:
+        return None
+    counters = state.counters
+    return RistAdvancedStatistics(
+        active=state.is_active,
+        cipher=state.mode.name.lower().replace("_", "-") if state.mode else "",
+        peer_can=tuple(name for bit, name in _ABILITIES.items() if bit in state.capabilities),
+        quirks=tuple(sorted(state.quirks)),
+        fallbacks=counters.fallbacks,
+        compressed=counters.compressed,
+        compression_saved=counters.compression_saved,
+        decompressed=counters.decompressed,
+        fragmented=counters.fragmented,
+        fragments_sent=counters.fragments_sent,
+        units=counters.units,
+        fragments_wasted=counters.fragments_wasted,
+        control_sent=counters.control_sent,
+        control_received=counters.control_received,
     )
 
 

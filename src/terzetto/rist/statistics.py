@@ -16,12 +16,45 @@ from terzetto.rist.wire.link_quality import LinkQuality
 
 __all__ = [
     "Json",
+    "RistAdvancedStatistics",
     "RistPeerStatistics",
     "RistReceiverStatistics",
     "RistSenderStatistics",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+@attrs.frozen(kw_only=True)
+class RistAdvancedStatistics:
+    """What the Advanced profile did with one peer, while both of its forms are spoken."""
+
+    active: bool = False
+    """Whether what we send has the Advanced form now; else it is Main's."""
+    cipher: str = ""
+    """How what we send in that form is enciphered: as the option ``cipher`` says it; empty in the clear."""
+    peer_can: tuple[str, ...] = ()
+    """What the peer's keepalives announce: of ``advanced``, ``compression`` and ``fragmentation``."""
+    quirks: tuple[str, ...] = ()
+    """Departures from the specification that we make for this peer."""
+    fallbacks: int = 0
+    """How often nothing came in the Advanced form, and we went back to Main."""
+    compressed: int = 0
+    """Payloads that were sent compressed."""
+    compression_saved: int = 0
+    """Bytes that this spared."""
+    decompressed: int = 0
+    """Payloads that came compressed and could be read, copies and repeats included."""
+    fragmented: int = 0
+    """Payloads that were sent in fragments."""
+    fragments_sent: int = 0
+    units: int = 0
+    """Payloads that were put together of fragments."""
+    fragments_wasted: int = 0
+    """Fragments that were no use, because others of their payload never came."""
+    control_sent: int = 0
+    """Datagrams of control messages."""
+    control_received: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +94,8 @@ class RistPeerStatistics:
     """Whether what we send is enciphered."""
     key_rotations: int = 0
     """New keys of what we send, since the peer came."""
+    advanced: RistAdvancedStatistics | None = None
+    """What only the Advanced profile has; None in the others."""
 
 
 @attrs.frozen(kw_only=True)

@@ -17,6 +17,7 @@ from terzetto.rist.core.advanced_pieces import (
     decompress,
     fragment,
 )
+from terzetto.rist.core.counters import AdvancedCounters
 from terzetto.rist.events import OutOfBandReceived, RistPacket
 from terzetto.rist.wire.advanced_header import Flag, PayloadType
 
@@ -55,7 +56,7 @@ def test_a_bomb_is_refused() -> None:
     packed = compress(bytes(100_000))
     with pytest.raises(MalformedPacket):
         decompress(packed)
-    assembler = UnitAssembler(Counter())
+    assembler = UnitAssembler(Counter(), AdvancedCounters())
     assert assembler.take(packets([Piece(compress(bytes(LARGEST_UNIT + 1)), is_compressed=True)])) == []
 
 
@@ -72,7 +73,7 @@ def test_fragments_make_the_payload_again(payload: bytes, size: int, is_compress
     unit = compress(payload * 3) if is_compressed else payload
     pieces = fragment(unit, size)
     assert all(len(piece) <= size for piece in pieces)
-    (whole,) = UnitAssembler(Counter()).take(packets(pieces))
+    (whole,) = UnitAssembler(Counter(), AdvancedCounters()).take(packets(pieces))
     assert whole.payload == (payload * 3 if is_compressed else payload)
     assert type(whole.payload) is bytes
 
@@ -82,7 +83,7 @@ def test_a_hole_costs_the_unit_it_is_in_and_no_other() -> None:
     pieces = [piece for unit in units for piece in fragment(unit, 10)]
     for lost in range(len(pieces)):
         dropped: Counter[str] = Counter()
-        whole = UnitAssembler(dropped).take(packets(pieces, {lost}))
+        whole = UnitAssembler(dropped, AdvancedCounters()).take(packets(pieces, {lost}))
         assert [packet.payload for packet in whole] == [
             unit for number, unit in enumerate(units) if number != lost // 3
         ]
@@ -93,7 +94,7 @@ def test_a_hole_costs_the_unit_it_is_in_and_no_other() -> None:
 def test_whole_packets_between_fragments_come_through() -> None:
     first, middle, _ = fragment(bytes(30), 10)
     dropped: Counter[str] = Counter()
-    whole = UnitAssembler(dropped).take(
+    whole = UnitAssembler(dropped, AdvancedCounters()).take(
         packets([first, middle, b"whole", middle, first, *fragment(b"x" * 20, 10)])
     )
     assert [packet.payload for packet in whole] == [b"whole", b"x" * 20]
@@ -102,7 +103,7 @@ def test_whole_packets_between_fragments_come_through() -> None:
 
 def test_a_unit_that_never_ends_is_given_up() -> None:
     dropped: Counter[str] = Counter()
-    assembler = UnitAssembler(dropped)
+    assembler = UnitAssembler(dropped, AdvancedCounters())
     first, middle, last = fragment(bytes(3000), 1000)
     for _ in range(1000):
         assert assembler.take(packets([first, *[middle] * 100])) == []
@@ -111,7 +112,7 @@ def test_a_unit_that_never_ends_is_given_up() -> None:
 
 
 def test_what_is_no_media_comes_out_beside_it_in_order() -> None:
-    assembler = UnitAssembler(Counter())
+    assembler = UnitAssembler(Counter(), AdvancedCounters())
     ipv4 = Piece(b"\x45...", kind=PayloadType.IPV4)
     gre = Piece(b"\0\0\x12\x34inside", kind=PayloadType.GRE)
     summed = Piece(b"\x80\0\x12\x34sum!inside", kind=PayloadType.GRE)

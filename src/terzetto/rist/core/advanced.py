@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Final
 
-from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rist import events
@@ -23,17 +22,16 @@ from terzetto.rist.core.advanced_fec import WireFec
 from terzetto.rist.core.advanced_hearing import ControlHearing
 from terzetto.rist.core.advanced_link import AdvancedLink
 from terzetto.rist.core.advanced_media import media_from_run
+from terzetto.rist.core.advanced_packing import Packing
 from terzetto.rist.core.advanced_pieces import (
     ETHER_TYPES,
-    LARGEST_PACKET,
     Piece,
     UnitAssembler,
-    compress,
-    fragment,
     unwrap_gre,
 )
 from terzetto.rist.core.advanced_settings import AdvancedSettings
 from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline, SendTimeline, widen
+from terzetto.rist.core.counters import AdvancedCounters, AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.main import MainTranslator
@@ -44,7 +42,14 @@ from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArriva
 from terzetto.rist.events import RistPacket
 from terzetto.rist.quirks import Quirk
 from terzetto.rist.wire.advanced_control import ControlIndex, Echo, FutureNonce, encode_keepalive, encode_text
-from terzetto.rist.wire.advanced_header import AdvancedRun, Flag, PayloadType, decode_run, looks_like_advanced
+from terzetto.rist.wire.advanced_header import (
+    AdvancedRun,
+    Flag,
+    PayloadType,
+    PskMode,
+    decode_run,
+    looks_like_advanced,
+)
 from terzetto.rist.wire.advanced_nack import RECORDS_SENT, nacks_for
 from terzetto.rist.wire.gre import IPV4
 from terzetto.rist.wire.keepalive import Capability, Keepalive
@@ -81,7 +86,9 @@ class AdvancedTranslator(MainTranslator):
         self._timeline: ReceiveTimeline | None = None
         self._link: AdvancedLink | None = None
         self._wire_fec = None if settings.fec is None else WireFec(settings.fec)
-        self._assembler = UnitAssembler(self._dropped)
+        self._counters = AdvancedCounters()
+        self._packing = Packing(settings, self._counters)
+        self._assembler = UnitAssembler(self._dropped, self._counters)
         self._attributes = AttributeSender()
         self._table = AttributeTable()
         # Who we are in control messages, until the flow has a number.
@@ -160,6 +167,16 @@ class AdvancedTranslator(MainTranslator):
         return link.rotations if link is not None and link.is_active else super().key_rotations
 
     @property
+    def advanced_state(self) -> AdvancedState:
+        """What only this profile has."""
+        link, mode = self._link, self._advanced.mode
+        if not self.is_enciphered:
+            mode = PskMode.NONE
+        if link is None:
+            return AdvancedState(False, mode, Capability(0), frozenset(), self._counters)
+        return AdvancedState(link.is_active, mode, link.capabilities, link.quirks, self._counters)
+
+    @property
     def fec_receiver(self) -> FecReceiver | None:
         """Who hears parities of what is on the wire."""
         return None if self._wire_fec is None else self._wire_fec.receiver
@@ -177,28 +194,15 @@ class AdvancedTranslator(MainTranslator):
         link = self._link
         if link is None or not link.is_active:
             super().check_payloads(payloads)
-            return
-        longest = max(map(len, payloads), default=0)
-        limit = self._advanced.longest_fragment
-        if longest > limit and not link.may(Capability.ADVANCED_FRAGMENTATION):
-            raise InvalidOption(
-                f"a payload has {longest} bytes, must have at most {limit}",
-                hint="the peer does not put fragments together",
-            )
-        if longest > LARGEST_PACKET:
-            raise InvalidOption(f"a payload has {longest} bytes, must have at most {LARGEST_PACKET}")
+        else:
+            self._packing.check(payloads, link)
 
     def prepare_media(self, payloads: Sequence[Buffer]) -> Sequence[Buffer]:
         """Compressed where that helps, and cut where they do not fit; each piece is a packet of its own."""
         link = self._link
         if link is None or not link.is_active:
             return payloads
-        if self._advanced.compress and link.may(Capability.ADVANCED_COMPRESSION):
-            payloads = [compress(payload) for payload in payloads]
-        limit = self._advanced.longest_fragment
-        if max(map(len, payloads)) <= limit:
-            return payloads
-        return [piece for payload in payloads for piece in fragment(payload, limit)]
+        return self._packing.prepare(payloads, link)
 
     def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
         """Units out of packets in order."""
@@ -220,7 +224,9 @@ class AdvancedTranslator(MainTranslator):
 
     def _receive_guest(self, address: Address, now: Micros) -> TunnelGuest:
         guest = super()._receive_guest(address, now)
-        self._link = AdvancedLink(self._advanced, guest, entropy=self._entropy, now=now)
+        self._link = AdvancedLink(
+            self._advanced, guest, counters=self._counters, entropy=self._entropy, now=now
+        )
         return guest
 
     def _dismiss(self) -> None:
@@ -247,7 +253,9 @@ class AdvancedTranslator(MainTranslator):
         if link.is_active:
             self._begin_keepalives(self._now)
             if not self._settings.is_media_sender:
-                link.expect_answer(self._now)  # a sender waits for its media to be heard: till then there may be none
+                link.expect_answer(
+                    self._now
+                )  # a sender waits for its media to be heard: till then there may be none
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -382,6 +390,7 @@ class AdvancedTranslator(MainTranslator):
             by_arrival=by_arrival,
             now=now,
             dropped=self._dropped,
+            counters=self._counters,
         )
         if not link.is_active:
             link.is_active = True

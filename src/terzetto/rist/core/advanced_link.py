@@ -18,6 +18,7 @@ from terzetto.rist.core.advanced_opener import AdvancedOpener
 from terzetto.rist.core.advanced_pieces import decompress
 from terzetto.rist.core.advanced_sealer import AdvancedSealer
 from terzetto.rist.core.advanced_settings import AdvancedSettings
+from terzetto.rist.core.counters import AdvancedCounters
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.quirks import LIBRIST_QUIRKS, Quirk, Quirks
 from terzetto.rist.wire.advanced_control import ControlIndex, encode_control
@@ -44,9 +45,16 @@ class AdvancedLink:
     """One peer, for as long as its tunnel lasts."""
 
     def __init__(
-        self, settings: AdvancedSettings, guest: TunnelGuest, *, entropy: EntropySource, now: Micros
+        self,
+        settings: AdvancedSettings,
+        guest: TunnelGuest,
+        *,
+        counters: AdvancedCounters,
+        entropy: EntropySource,
+        now: Micros,
     ) -> None:
         self._settings = settings
+        self._counters = counters
         self.guest = guest
         self.capabilities = Capability(0)
         """What the peer has said that it can."""
@@ -55,11 +63,7 @@ class AdvancedLink:
         self.heard_tunnel = False
         """Whether the peer speaks the Main profile beside it."""
         self.logs_in_by_control = False
-        self.fallbacks = 0
-        """How often we went back to the Main form, because nothing came in the Advanced one."""
-        self._may_fall_back = (
-            settings.substrate and not settings.at_once and not settings.tunnel.is_silent
-        )
+        self._may_fall_back = settings.substrate and not settings.at_once and not settings.tunnel.is_silent
         self._is_answered = False
         self._gave_up = False
         self._give_up_at: Micros | None = None
@@ -123,7 +127,7 @@ class AdvancedLink:
         self._give_up_at = None
         self._gave_up = True
         self.is_active = False
-        self.fallbacks += 1
+        self._counters.fallbacks += 1
         return True
 
     def next_timeout(self) -> Micros | None:
@@ -187,7 +191,9 @@ class AdvancedLink:
         sealer = None
         if index != ControlIndex.LOGIN and Quirk.CLEAR_CONTROL not in self.quirks:
             sealer = self._sealer(self._unprotected)
-        return self.unprotected(message, PayloadType.CONTROL, ssrc=ssrc, now=now, sealer=sealer)
+        datagrams = self.unprotected(message, PayloadType.CONTROL, ssrc=ssrc, now=now, sealer=sealer)
+        self._counters.control_sent += len(datagrams)
+        return datagrams
 
     def beside(self, payload: Buffer, kind: PayloadType, *, ssrc: int, now: Micros) -> list[Buffer]:
         """Datagrams of something that is sent beside the flow, once."""
@@ -247,6 +253,7 @@ class AdvancedLink:
     ) -> None:
         """Take in a run of control packets."""
         self._enciphers_control |= bool(run.header.psk)
+        self._counters.control_received += len(bodies)
         word = run.word
         compressed = run.header.compression == Compression.LZ4
         for sequence, body in zip(run.sequences, bodies, strict=True):

@@ -13,6 +13,7 @@ from terzetto.rist.core.advanced_evidence import MPEG_TS
 from terzetto.rist.core.advanced_pieces import Piece, decompress
 from terzetto.rist.core.advanced_sealer import AdvancedSealer
 from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline
+from terzetto.rist.core.counters import AdvancedCounters
 from terzetto.rist.core.vocabulary import Media
 from terzetto.rist.wire.advanced_header import (
     FIXED,
@@ -46,6 +47,7 @@ def media_from_run(
     by_arrival: bool,
     now: Micros,
     dropped: Counter[str],
+    counters: AdvancedCounters,
 ) -> list[Media]:
     """Packets of the protected flow, in the flow's own counting; those that cannot be read are left out."""
     word = run.word
@@ -54,6 +56,8 @@ def media_from_run(
     times = _times(run, timeline, by_arrival=by_arrival, is_retransmission=is_retransmission, now=now)
     sequences = run.sequences if not shift else [(each - shift) & _MASK for each in run.sequences]
     payloads = _payloads(run, bodies, dropped)
+    if word & _LPC and word & _WHOLE == _WHOLE:
+        counters.decompressed += len(payloads) - payloads.count(None)
     return [
         (sequence, time, payload, is_retransmission)
         for sequence, time, payload in zip(sequences, times, payloads, strict=True)

@@ -15,6 +15,7 @@ import lz4.block
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
+from terzetto.rist.core.counters import AdvancedCounters
 from terzetto.rist.events import OutOfBandReceived, RistPacket
 from terzetto.rist.wire.advanced_header import Flag, PayloadType
 from terzetto.rist.wire.virtual_ports import PORTS_SIZE
@@ -105,15 +106,14 @@ def fragment(payload: Buffer, size: int) -> list[Buffer]:
 class UnitAssembler:
     """Turns packets in order into what the user gets, and into data beside the stream."""
 
-    def __init__(self, dropped: Counter[str]) -> None:
+    def __init__(self, dropped: Counter[str], counters: AdvancedCounters) -> None:
         self._dropped = dropped
+        self._counters = counters
         self._parts: list[RistPacket] = []
         self._size = 0
         # Packets that never came, since the last that the user saw.
         self._lost = 0
         self.out_of_band: list[OutOfBandReceived] = []
-        self.units = 0
-        """Units that were put together of several fragments."""
 
     def take(self, packets: Sequence[RistPacket]) -> list[RistPacket]:
         """The units that are whole now; a hole costs the unit that it is in, and no other."""
@@ -138,6 +138,7 @@ class UnitAssembler:
             self._give_up()
         elif not self._parts:
             self._dropped["fragment of a unit whose beginning is missing"] += 1
+            self._counters.fragments_wasted += 1
             return
         self._parts.append(packet)
         self._size += len(piece)
@@ -145,7 +146,7 @@ class UnitAssembler:
             self._give_up()
         elif piece.fragment & Flag.LAST:
             parts, self._parts, self._size = self._parts, [], 0
-            self.units += 1
+            self._counters.units += 1
             joined = b"".join([part.payload for part in parts])
             self._finish(whole, parts[0], Piece(joined, is_compressed=piece.is_compressed, kind=piece.kind))
 
@@ -157,6 +158,7 @@ class UnitAssembler:
             except MalformedPacket as malformed:
                 self._dropped[malformed.reason] += 1
                 return
+            self._counters.decompressed += 1
         if unit.kind == PayloadType.DIRECT:
             self._emit(whole, first, payload)
         elif unit.kind == PayloadType.REDUCED_UDP:
@@ -180,6 +182,7 @@ class UnitAssembler:
         """The unit that was begun will never be whole."""
         if self._parts:
             self._dropped["fragment of a unit that is not whole"] += len(self._parts)
+            self._counters.fragments_wasted += len(self._parts)
             self._parts, self._size = [], 0
 
 

@@ -16,6 +16,7 @@ from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_timeline import SendTimeline
+from terzetto.rist.core.counters import AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.profile import FEEDBACK, Admits, Translator
 from terzetto.rist.core.rtcp_translation import NackType
@@ -173,6 +174,11 @@ class AutoTranslator:
     def parities_sent(self) -> tuple[int, int]:
         """How many of those have left, and their bytes."""
         return self.chosen.parities_sent
+
+    @property
+    def advanced_state(self) -> AdvancedState | None:
+        """What only the Advanced profile has."""
+        return self.chosen.advanced_state
 
     @property
     def feedback_path(self) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from typing import NamedTuple
 
-__all__ = ["FlowCounters", "PeerCounters", "SenderCounters"]
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rist.quirks import Quirks
+from terzetto.rist.wire.advanced_header import PskMode
+from terzetto.rist.wire.keepalive import Capability
+
+__all__ = ["AdvancedCounters", "AdvancedState", "FlowCounters", "PeerCounters", "SenderCounters"]
 
 
 class PeerCounters:
@@ -35,6 +40,45 @@ class PeerCounters:
         """Sequences that were asked for, by whichever side."""
         self.feedback_received = 0
         self.feedback_sent = 0
+
+
+class AdvancedCounters:
+    """What only the Advanced profile does, over all peers of one path; the words are those of the statistics."""
+
+    __slots__ = (
+        "compressed",
+        "compression_saved",
+        "control_received",
+        "control_sent",
+        "decompressed",
+        "fallbacks",
+        "fragmented",
+        "fragments_sent",
+        "fragments_wasted",
+        "units",
+    )
+
+    def __init__(self) -> None:
+        self.fallbacks = 0
+        self.compressed = 0
+        self.compression_saved = 0
+        self.decompressed = 0
+        self.fragmented = 0
+        self.fragments_sent = 0
+        self.units = 0
+        self.fragments_wasted = 0
+        self.control_sent = 0
+        self.control_received = 0
+
+
+class AdvancedState(NamedTuple):
+    """How the Advanced profile is spoken with a peer, and what was counted."""
+
+    is_active: bool
+    mode: PskMode
+    capabilities: Capability
+    quirks: Quirks
+    counters: AdvancedCounters
 
 
 class FlowCounters:

@@ -16,6 +16,7 @@ from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core.clock_rates import clock_rate
+from terzetto.rist.core.counters import AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA, Admits
@@ -223,6 +224,11 @@ class MainTranslator:
     def parities_sent(self) -> tuple[int, int]:
         """None here."""
         return 0, 0
+
+    @property
+    def advanced_state(self) -> AdvancedState | None:
+        """None here."""
+        return None
 
     # -- who is it -----------------------------------------------------------------------------------------------
 

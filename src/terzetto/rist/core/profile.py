@@ -7,6 +7,7 @@ from typing import Protocol
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import Micros
+from terzetto.rist.core.counters import AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival, ParityArrival
@@ -136,6 +137,10 @@ class Translator(Protocol):
     @property
     def parities_sent(self) -> tuple[int, int]:
         """How many of those have left, and their bytes."""
+
+    @property
+    def advanced_state(self) -> AdvancedState | None:
+        """What only the Advanced profile has, None in the others."""
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """Datagrams that say all of it to one peer."""

@@ -29,6 +29,7 @@ class SimpleTranslator:
     key_rotations = 0
     fec_receiver = None
     parities_sent = (0, 0)
+    advanced_state = None
 
     def __init__(self, *, payload_type: int, nack_type: NackType, extend_sequence: bool = False) -> None:
         self._payload_type = payload_type
