@@ -508,9 +508,13 @@ async def test_a_payload_that_does_not_fit_names_the_limit(autojump_clock: MockC
         assert max(len(record.datagram) for record in there.network.trace.packets) == 1472
 
 
-@pytest.mark.parametrize("guard", [{"secret": "hush"}, LOGIN])
+@pytest.mark.parametrize(
+    "guard",
+    [{}, {"secret": "hush"}, LOGIN, {"profile": "simple"}, {"profile": "auto"}, {"profile": "advanced"}],
+    ids=["none", "secret", "login", "simple", "auto", "advanced"],
+)
 @pytest.mark.parametrize("sends", [False, True])
-async def test_a_guarded_listeners_first_words_are_not_longer_than_what_a_stranger_said(
+async def test_a_listener_says_no_more_than_a_stranger_that_never_shows_that_it_hears(
     guard: Knobs, sends: bool, autojump_clock: MockClock
 ) -> None:
     report = compound_from_feedback(
@@ -525,17 +529,24 @@ async def test_a_guarded_listeners_first_words_are_not_longer_than_what_a_strang
     rtcp = encode_run(
         [VirtualPorts(1969, 0x8000).encode() + report], protocol_type=REDUCED, version=1, first_sequence=0
     )[0]
-    for question in (keepalive, rtcp):
+    simple = guard.get("profile") == "simple"
+    for question, port in [(report, 5001)] if simple else [(keepalive, 5000), (rtcp, 5000)]:
         async with world() as there:
-            await (there.sender if sends else there.receiver)("rist://@:5000", **guard)
+            stream = await (there.sender if sends else there.receiver)("rist://@:5000", **guard)
             target = there.alice if sends else there.bob
             if sends:
                 there.network.connect(there.mallory, target, LinkConditions(delay=0.01))
             endpoint = await there.mallory.open_datagram_endpoint(EndpointOptions(local=Address("", 0)))
-            await endpoint.send([Run(Address(target.addresses[0], 5000), [question])])
-            await trio.sleep(0.035)
+            await endpoint.send([Run(Address(target.addresses[0], port), [question])])
+            await trio.sleep(0.1)
+            if isinstance(stream, tz.RistSender):
+                with pytest.raises(trio.WouldBlock):
+                    stream.send_packets_nowait([bytes(1316)] * 100)
+            await trio.sleep(2.5)
             there.network.settle()
             answers = [
-                record.datagram for record in there.network.trace.packets if record.source.port == 5000
+                record.datagram
+                for record in there.network.trace.packets
+                if record.source.port in (5000, 5001)
             ]
-            assert sum(map(len, answers)) <= len(question), answers
+            assert sum(len(answer) + 28 for answer in answers) <= len(question) + 28, answers

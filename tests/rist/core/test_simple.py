@@ -116,7 +116,7 @@ def test_a_report_leaves_before_the_first_media() -> None:
 
 def test_a_receiver_sends_nothing_before_it_knows_where_to() -> None:
     receiver = make_receiver()
-    receiver.handle_datagrams([Run(PEER, [media(0), media(5)], MEDIA)], now=0)
+    receiver.handle_datagrams([Run(PEER, [media(n) for n in (0, 1, 2, 6)], MEDIA)], now=0)
     for now in range(0, 1_000_000, 5_000):
         receiver.handle_timeout(now=now)
     assert receiver.poll_transmits() == []
@@ -202,6 +202,7 @@ def test_after_a_goodbye_the_next_receiver_is_greeted_like_the_first() -> None:
     pair = Pair(flow_id=FLOW)
     pair.connect()
     pair.stream(3)
+    pair.run_until(pair.now + 200_000)
     pair.receiver.close(now=pair.now)
     pair.drain()
     pair.drop = pair.drop_feedback = lambda *_: True

@@ -6,10 +6,12 @@ A flow may travel over several legs at once. What belongs to the flow (its seque
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, EntropySource, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rist.core.allowance import Allowance
 from terzetto.rist.core.answers import AnswerRate
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import FEEDBACK, Translator
@@ -24,6 +26,10 @@ __all__ = ["Leg"]
 _SILENCE_PATIENCE: Final = 4
 # Echoes are asked with every fourth report, once the round trip is known.
 _ANSWER_PATIENCE: Final = 16
+
+# What a report of ours takes on the wire at most, and what an echo request does, beside our name.
+_REPORT_SIZE: Final = 150
+_ECHO_SIZE: Final = 84
 
 # Asking is safest where the round trip is known; and where a peer is overdue, ever less so.
 _UNMEASURED: Final[Micros] = MICROS_PER_SECOND
@@ -70,11 +76,43 @@ class Leg:
         self._schedule = ReportSchedule(settings.report_interval, now=now)
         self._local: dict[int, str | None] = {}
         self._transmits: list[Run] = []
+        # Whom we call we were told to call; who calls us may have been made up.
+        self._allowance = Allowance() if remote is None else None
+
+    @property
+    def may_speak_freely(self) -> bool:
+        """Whether the peer is known to hear us, or was called by us; until then it is told no more than it says."""
+        return self._allowance is None or self.peer.round_trip.hears_us or bool(self.translator.username)
+
+    def _note(self, runs: Sequence[Run]) -> None:
+        """*runs* came from the network."""
+        if self._allowance is not None and not self.may_speak_freely:
+            self._allowance.hear(runs)
+
+    @property
+    def _may_report(self) -> bool:
+        """Whether there is room for a report; what would not be sent anyway had better not be counted as asked."""
+        return self._has_room(_REPORT_SIZE)
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether there is room for an echo request."""
+        return self._has_room(_ECHO_SIZE)
+
+    def _has_room(self, size: int) -> bool:
+        if self._allowance is None or self.may_speak_freely:
+            return True
+        address = self._feedback_address()
+        return address is None or self._allowance.left(address.host) >= size + len(self._settings.cname)
 
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire."""
         transmits, self._transmits = self._transmits, []
         control = self.translator.poll_control()
+        if self._allowance is not None:
+            if not self.may_speak_freely:
+                return self._allowance.within(control, transmits)
+            control = self._allowance.release() + control
         return control + transmits if control else transmits
 
     def say(self, said: list[Feedback]) -> None:
@@ -131,7 +169,12 @@ class Leg:
     @property
     def can_ask(self) -> bool:
         """Whether what we say now reaches somebody who is there."""
-        return self.peer.is_alive and not self.is_down and self._feedback_address() is not None
+        return (
+            self.peer.is_alive
+            and not self.is_down
+            and self._feedback_address() is not None
+            and self._may_report
+        )
 
     def _feedback_address(self) -> Address | None:
         """Where the peer hears what we say."""

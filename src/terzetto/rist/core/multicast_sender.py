@@ -46,6 +46,11 @@ class _Member(Sender):
         self._group = group
         self._opened = True
 
+    @property
+    def may_speak_freely(self) -> bool:
+        """It is told nothing but answers to its echoes, each as long as its question."""
+        return True
+
     def hear(self, arrival: FeedbackArrival, now: Micros) -> None:
         """Take in what the receiver says."""
         self._hear(arrival, now)

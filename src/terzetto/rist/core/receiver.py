@@ -85,6 +85,7 @@ class Receiver(Leg):
 
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
+        self._note(runs)
         if self.inflow.fec is not None:
             runs = self.inflow.hear_parities(self, runs, now)
         for arrival in self.translator.decode(runs, now=now):
@@ -155,6 +156,8 @@ class Receiver(Leg):
     # -- what we say ---------------------------------------------------------------------------------------------
 
     def _report(self, now: Micros) -> None:
+        if not self._may_report:
+            return
         flow = self.inflow.flow
         block = flow.reception() if flow is not None else None
         self.say(self.peer.reception_report(block, now=now))

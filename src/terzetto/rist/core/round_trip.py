@@ -22,6 +22,9 @@ _BLIND_REQUESTS: Final = 3
 _SETTLED: Final = 16
 _SETTLED_BEATS: Final = 4
 
+# A report that names one of ours shows that its author has read it, unless it was found by trying.
+_INVENTIONS: Final = 16
+
 # Questions in flight that we remember; at ten a second this spans well over the longest round trip.
 _REMEMBERED: Final = 32
 
@@ -37,6 +40,9 @@ class RoundTrip:
         self._requests_sent = 0
         self._samples = 0
         self._beats = 0
+        self._inventions = 0
+        self.hears_us = False
+        """Whether the peer has told us something that only who receives what we send can know."""
         self.answered_at: Micros | None = None
         """When a question of ours was last answered: what we send arrives."""
         self.proven_at: Micros | None = None
@@ -89,6 +95,8 @@ class RoundTrip:
         self._reports.clear()
         self._requests_sent = 0
         self.answered_at = self.proven_at = None
+        self._inventions = 0
+        self.hears_us = False
         self.echo_spoken = self.echo_answered = False
 
     def ask(self, token: int, now: Micros) -> None:
@@ -105,13 +113,18 @@ class RoundTrip:
         asked_at = self._echoes.pop(token, None)
         if asked_at is None:
             return False
-        self.echo_spoken = self.echo_answered = True
+        self.echo_spoken = self.echo_answered = self.hears_us = True
         return self._sample(asked_at, held_for, now)
 
     def handle_report_delay(self, middle_ntp: int, held_for_65536: int, now: Micros) -> bool:
         """A report says when it heard ours; used only while no echo is spoken."""
         sent_at = self._reports.get(middle_ntp)
-        if sent_at is None or self.echo_answered:
+        if sent_at is None:
+            self._inventions += 1
+            return False
+        if self._inventions < _INVENTIONS:
+            self.hears_us = True
+        if self.echo_answered:
             return False
         return self._sample(sent_at, held_for_65536 * MICROS_PER_SECOND >> 16, now)
 

@@ -91,7 +91,7 @@ class Sender(Leg):
         return (
             self._media_address() is not None
             and not self.is_down
-            and (self.peer.is_connected or self._settings.fast_start)
+            and (self.peer.is_connected or (self._settings.fast_start and self.may_speak_freely))
             and self.translator.is_open
         )
 
@@ -129,6 +129,7 @@ class Sender(Leg):
 
     def handle_datagrams(self, runs: Sequence[Run], *, now: Micros) -> None:
         """Take in what the network brought."""
+        self._note(runs)
         for arrival in self.translator.decode(runs, now=now):
             was_alive = self.peer.is_alive
             if isinstance(arrival, FeedbackArrival):
@@ -245,8 +246,12 @@ class Sender(Leg):
         # A mere sign of life says nothing of who it is, and the first report will.
         if not peer.association.is_alive:
             self._lost()
-        elif arrival.said:
+        elif arrival.said and self.may_speak_freely:
             peer.announce()
+        if not self.may_speak_freely:
+            # Its first word costs nobody anything to forge, and a flow is a lot to send to whom never asked: before
+            # it is answered it shall show that it hears us.
+            self._ask_whether_it_hears(now)
         if answers:
             self.say(peer.preamble() + answers)
         elif not self._opened and self._remote is None:
@@ -261,7 +266,14 @@ class Sender(Leg):
 
     # -- what we say ---------------------------------------------------------------------------------------------
 
+    def _ask_whether_it_hears(self, now: Micros) -> None:
+        echo = self.peer.echo_request(now) if self._may_ask else []
+        if echo:
+            self.say(self.peer.preamble() + echo)
+
     def _report(self, now: Micros) -> None:
+        if not self._may_report:
+            return
         peer = self.peer
         counters = self.counters
         self.say(
