@@ -179,9 +179,7 @@ class RtspServer:
         if session.rules.lower is Lower.TCP or not session.state.is_streaming:
             self.close_session(session, reason)
 
-    async def join_group(
-        self, stream: ServerStream, media: int, *, is_secure: bool, local_host: str
-    ) -> None:
+    async def join_group(self, stream: ServerStream, media: int, *, is_secure: bool, local_host: str) -> None:
         """Multicast a media, if it is not yet.
 
         It leaves from *local_host*, the address by which the first reader came: readers take packets from the server
