@@ -2,8 +2,8 @@
 
 Whoever listens answers who calls, and a caller's address is easily forged: an answer longer than the question would
 be a weapon in the hands of whoever asks in another's name. So until the peer has answered something that only who
-hears us can know, it is told no more bytes than came from its host. What a profile has to say for itself waits until there is room, some of it; a report
-that does not fit is not said, since another one follows soon.
+hears us can know, it is told no more bytes than came from its host. What a profile has to say for itself waits until
+there is room, some of it; a report that does not fit is not said, since another one follows soon.
 """
 
 from __future__ import annotations
