@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# Where the same strategies were tried at length on another Python, a few examples of each are enough.
+settings.register_profile("brief", max_examples=20)
 
 
 @pytest.hookimpl(wrapper=True)

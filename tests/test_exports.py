@@ -9,6 +9,8 @@ import pytest
 
 import terzetto
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", terzetto.__all__)
 def test_every_public_name_is_there_and_explained(name: str) -> None:

@@ -19,6 +19,8 @@ from terzetto.cli.impair import describe, parse_host_port
 from terzetto.errors import InvalidOption
 from terzetto.primitives.impairment.parse import parse_conditions
 
+pytestmark = pytest.mark.slow
+
 
 def udp(family: int = socket.AF_INET) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)

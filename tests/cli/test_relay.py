@@ -20,6 +20,8 @@ from terzetto.gateway.route import EndpointReport, Notice
 
 from .helpers import command, json_lines, listening_port, programme, started
 
+pytestmark = pytest.mark.slow
+
 
 def digest(data: bytes) -> str:
     return sha256(data).hexdigest()

@@ -22,6 +22,8 @@ from tests.docs.blocks import Block, blocks_of, pages
 from tests.docs.commands import commands_of, expected_output_of, run_command
 from tests.docs.world import World
 
+pytestmark = pytest.mark.slow
+
 # Programs that live in other people's packages, and captures that want Wireshark's window: nothing else is excused.
 MOST_SKIPPED = 9
 

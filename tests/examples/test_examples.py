@@ -19,6 +19,8 @@ import terzetto as tz
 from terzetto.testing import use_network
 from tests.docs.world import World
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 # Media that tells apart what was swapped, lost or repeated.

@@ -11,6 +11,8 @@ from terzetto.gateway.demonstration import Demonstration, DemoPlan, DemoResult
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
 
+pytestmark = pytest.mark.slow
+
 
 async def show(plan: DemoPlan) -> DemoResult:
     host = SimulatedNetwork(seed=plan.seed).add_host("here")

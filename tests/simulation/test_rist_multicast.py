@@ -18,6 +18,8 @@ from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.core.multicast_sender import MOST_MEMBERS
 from terzetto.rist.events import PeerConnected, PeerLost
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ["239.1.2.3", "[ff15::5]"]
 
 

@@ -17,6 +17,8 @@ from terzetto.net.simulated import SimulatedHost, SimulatedNetwork
 from terzetto.primitives.impairment import LinkConditions
 from terzetto.rist.events import FlowRestarted, NetworkTrouble, PeerConnected, PeerLost, RistEvent
 
+pytestmark = pytest.mark.slow
+
 BAD = LinkConditions(loss=0.15, delay=0.02, jitter=0.005)
 
 # What a wrap of a 90 kHz timestamp takes, in microseconds.

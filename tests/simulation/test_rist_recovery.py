@@ -104,11 +104,11 @@ def test_after_a_partition_longer_than_the_buffer_the_stream_goes_on() -> None:
 @pytest.mark.slow
 def test_ten_minutes_at_twenty_per_cent_loss_lose_nothing() -> None:
     bad = LinkConditions(loss=0.2, delay=0.02)
-    outcome = run(1, bad, bad, packets=30_000, interval=0.02, buffer=1.0)
-    assert len(outcome.delivered) == 30_000
+    outcome = run(1, bad, bad, packets=12_000, interval=0.05, buffer=1.0)
+    assert len(outcome.delivered) == 12_000
     assert outcome.payloads == outcome.sent
     assert outcome.receiver.unrecovered == 0
-    assert outcome.receiver.recovered > 5_000
+    assert outcome.receiver.recovered > 2_000
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

@@ -20,6 +20,8 @@ from terzetto.rist.reflector import MAX_RECEIVERS
 from terzetto.rist.wire.gre import REDUCED, encode_run
 from terzetto.rist.wire.virtual_ports import VirtualPorts
 
+pytestmark = pytest.mark.slow
+
 PAYLOADS = [number.to_bytes(4, "big") * 16 for number in range(400)]
 LOSSY = LinkConditions(loss=0.1, delay=0.01)
 

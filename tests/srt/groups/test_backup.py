@@ -11,6 +11,8 @@ from terzetto.srt.group import SrtGroup
 from terzetto.srt.group_statistics import SrtMemberStatistics
 from tests.srt.groups.world import World, receive_numbered, send_numbered, until_quiet
 
+pytestmark = pytest.mark.slow
+
 MAIN, SPARE = "latency=300&weight=2", "latency=300&weight=1"
 
 

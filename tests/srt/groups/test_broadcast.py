@@ -18,6 +18,8 @@ from terzetto.srt.group_api import open_srt_group
 from terzetto.srt.wire.extensions import GroupKind
 from tests.srt.groups.world import World, receive_numbered, send_numbered, until_quiet
 
+pytestmark = pytest.mark.slow
+
 QUICK = Reconnection(initial=0.2, longest=0.5)
 
 
