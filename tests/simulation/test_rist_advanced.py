@@ -337,6 +337,93 @@ def test_holes_that_nothing_mends_cost_whole_units_and_no_more() -> None:
     assert received.peer.advanced.fragments_wasted > 0
 
 
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {},
+        {"secret": "hush", "cipher": "gcm", "compression": True, "advanced_flow_id": 9},
+        {"fec": "cols:5,rows:5"},
+    ],
+    ids=str,
+)
+def test_an_expedited_packet_overtakes_and_logical_flows_are_told_apart(knobs: Knobs) -> None:
+    """Two flows share one recovery; every tenth packet is urgent, and so comes at once and once, lost or not."""
+    network = SimulatedNetwork(10)
+
+    async def main() -> Any:
+        alice, bob = network.add_host("alice"), network.add_host("bob")
+        network.connect(alice, bob, LinkConditions(delay=0.02, loss=0.1, duplicate=0.05))
+        got: list[tuple[float, RistPacket]] = []
+        sent_at: list[float] = []
+        async with trio.open_nursery() as nursery:
+            with use_network(bob):
+                receiver = await tz.connect_rist_receiver(
+                    nursery, "rist://@:5000", buffer=0.5, **ADVANCED, **knobs
+                )
+            with use_network(alice):
+                sender = await tz.connect_rist_sender(
+                    nursery, "rist://bob:5000", buffer=0.5, **ADVANCED, **knobs
+                )
+
+            async def collect() -> None:
+                while True:
+                    got.extend([(trio.current_time(), each) for each in await receiver.receive_packets()])
+
+            nursery.start_soon(collect)
+            await sender.wait_connected()
+            await trio.sleep(0.3)
+            for number in range(200):
+                sent_at.append(trio.current_time())
+                await sender.send_packet(
+                    number.to_bytes(4, "big") * 50,
+                    expedite=number % 10 == 5,
+                    advanced_flow_id=None if number % 3 else 0x0001_0000 + number,
+                )
+                await trio.sleep(0.005)
+            await sender.send_packet(bytes(6000), advanced_flow_id=7)
+            await trio.sleep(1)
+            with pytest.raises(InvalidOption, match="advanced_flow_id"):
+                await sender.send_packet(b"", advanced_flow_id=-1)
+            nursery.cancel_scope.cancel()
+        return got, sent_at, receiver.statistics()
+
+    got, sent_at, received = simulate(main)
+    *rest, (_, last) = got
+    assert (last.payload, last.advanced_flow_id) == (bytes(6000), 7)
+    urgent = [(at, each) for at, each in rest if each.is_expedited]
+    ordinary = [(at, each) for at, each in rest if not each.is_expedited]
+    numbers = [int.from_bytes(each.payload[:4], "big") for _, each in ordinary]
+    assert numbers == [number for number in range(200) if number % 10 != 5]
+    assert sorted(int.from_bytes(each.payload[:4], "big") for _, each in urgent) == list(range(5, 200, 10))
+    own = knobs.get("advanced_flow_id", 0)
+    for at, each in rest:
+        number = int.from_bytes(each.payload[:4], "big")
+        assert each.payload == number.to_bytes(4, "big") * 50
+        assert each.advanced_flow_id == (own if number % 3 else 0x0001_0000 + number)
+        waited = at - sent_at[number]
+        # At once is the way there, or after a request and the repeat; the others wait out the buffer.
+        assert waited < 0.3 if each.is_expedited else waited > 0.45, (number, waited)
+    at_once = [at - sent_at[int.from_bytes(each.payload[:4], "big")] for at, each in urgent]
+    assert sorted(at_once)[len(at_once) // 2] < 0.05
+    assert received.recovered > 5
+    assert received.unrecovered == 0
+
+
+def test_expedited_packets_need_the_advanced_profile() -> None:
+    network = SimulatedNetwork(10)
+
+    async def main() -> None:
+        with use_network(network.add_host("alice")):
+            async with tz.open_rist_receiver("rist://@:5000", profile="main"):
+                async with trio.open_nursery() as nursery:
+                    sender = await tz.connect_rist_sender(nursery, "rist://127.0.0.1:5000", profile="main")
+                    with pytest.raises(UnsupportedOperation, match="only the Advanced profile"):
+                        await sender.send_packet(b"now", expedite=True)
+                    nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
 # -- what travels beside the media -------------------------------------------------------------------------------
 
 

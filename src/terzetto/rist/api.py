@@ -15,9 +15,10 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import InvalidOption
+from terzetto.errors import InvalidOption, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.time import micros, seconds
+from terzetto.rist.core.advanced_pieces import Piece
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.receiver import Receiver
@@ -53,6 +54,7 @@ __all__ = [
 
 # A receiver that reads joined bytes gets at most about this much at a time.
 _RECEIVE_SIZE = 1 << 20
+_LARGEST_FLOW_ID = 0xFFFF_FFFF
 
 
 class RistSender(ManyPaths, trio.abc.SendStream):
@@ -116,8 +118,26 @@ class RistSender(ManyPaths, trio.abc.SendStream):
         size = self._payload_size
         await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
 
-    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
-        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
+    async def send_packet(
+        self,
+        payload: Buffer,
+        *,
+        source_time: float | None = None,
+        expedite: bool = False,
+        advanced_flow_id: int | None = None,
+    ) -> None:
+        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now.
+
+        With *expedite* the receiver hands it out as soon as it arrives, ahead of what is still missing before it;
+        *advanced_flow_id* says which of several logical flows it belongs to, where not the one of the option of that
+        name. Both are the Advanced profile's, and are left out while its session speaks Main.
+        """
+        if expedite or advanced_flow_id is not None:
+            if self._runtime.options.profile != "advanced":
+                raise UnsupportedOperation("only the Advanced profile has expedited packets and flow ids")
+            if advanced_flow_id is not None and not 0 <= advanced_flow_id <= _LARGEST_FLOW_ID:
+                raise InvalidOption(f"advanced_flow_id is {advanced_flow_id}, must be 0 to 4294967295")
+            payload = Piece(payload, label=advanced_flow_id, is_expedited=expedite)
         await self.send_packets([payload], source_time=source_time)
 
     async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:

@@ -58,6 +58,10 @@ class RistPacket(NamedTuple):
     """By which of the session's paths this copy came."""
     lost_before: int
     """How many packets right before this one never came, and will not."""
+    advanced_flow_id: int = 0
+    """The flow id field of the Advanced profile's header, by which one stream carries several logical flows."""
+    is_expedited: bool = False
+    """Handed out as soon as it arrived, out of its turn, because the sender asked for that (Advanced profile)."""
 
 
 @attrs.frozen

@@ -25,6 +25,7 @@ from terzetto.rist.core.advanced_media import media_from_run
 from terzetto.rist.core.advanced_packing import Packing
 from terzetto.rist.core.advanced_pieces import (
     ETHER_TYPES,
+    HOLDS_ITS_PLACE,
     Piece,
     UnitAssembler,
     unwrap_gre,
@@ -38,7 +39,7 @@ from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, Media, MediaArrival
 from terzetto.rist.events import RistPacket
 from terzetto.rist.quirks import Quirk
 from terzetto.rist.wire.advanced_control import ControlIndex, Echo, FutureNonce, encode_keepalive, encode_text
@@ -89,6 +90,7 @@ class AdvancedTranslator(MainTranslator):
         self._counters = AdvancedCounters()
         self._packing = Packing(settings, self._counters)
         self._assembler = UnitAssembler(self._dropped, self._counters)
+        self._out_of_turn = UnitAssembler(self._dropped, self._counters)
         self._attributes = AttributeSender()
         self._table = AttributeTable()
         # Who we are in control messages, until the flow has a number.
@@ -206,10 +208,17 @@ class AdvancedTranslator(MainTranslator):
 
     def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
         """Units out of packets in order."""
-        whole = self._assembler.take(packets)
-        if self._assembler.out_of_band:
-            self._events += self._assembler.out_of_band
-            self._assembler.out_of_band.clear()
+        return self._assemble(self._assembler, packets)
+
+    def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """Units, which are whole, of those that are handed out before their turn."""
+        return self._assemble(self._out_of_turn, packets)
+
+    def _assemble(self, assembler: UnitAssembler, packets: list[RistPacket]) -> list[RistPacket]:
+        whole = assembler.take(packets)
+        if assembler.out_of_band:
+            self._events += assembler.out_of_band
+            assembler.out_of_band.clear()
         return whole
 
     # -- who is it -----------------------------------------------------------------------------------------------
@@ -396,8 +405,15 @@ class AdvancedTranslator(MainTranslator):
             link.is_active = True
             self._events.append(events.AdvancedStarted(link.guest.address))
             self._begin_keepalives(now)
-        if media:
-            arrivals.append(MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE, 32))
+        if not media:
+            return
+        expedited: Sequence[Media] = ()
+        if isinstance(media[0][2], Piece) and media[0][2].is_expedited:  # as all of a run are, or none
+            expedited = media
+            media = [(sequence, time, HOLDS_ITS_PLACE, again) for sequence, time, _, again in media]
+        arrivals.append(
+            MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE, 32, expedited=expedited)
+        )
 
     def _take_beside(self, packets: AdvancedRun, bodies: Iterable[Buffer]) -> None:
         """What came once and unrepeated: data beside the stream."""
@@ -517,7 +533,7 @@ class AdvancedTranslator(MainTranslator):
                 self._newest_datagram = first_sequence + len(payloads) - 1, bytes(datagrams[-1])
                 datagrams += self._parities(self._wire_fec, link, datagrams, first_sequence)
             return datagrams
-        if any(isinstance(payload, Piece) for payload in payloads):
+        if any(isinstance(payload, Piece) and not payload.is_plain for payload in payloads):
             return []  # cut for a peer that was lost since; the one that came after it cannot take it
         return super().encode_media(
             payloads,

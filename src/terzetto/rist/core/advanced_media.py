@@ -10,7 +10,7 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.advanced_evidence import MPEG_TS
-from terzetto.rist.core.advanced_pieces import Piece, decompress
+from terzetto.rist.core.advanced_pieces import HOLDS_ITS_PLACE, Piece, decompress
 from terzetto.rist.core.advanced_sealer import AdvancedSealer
 from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline
 from terzetto.rist.core.counters import AdvancedCounters
@@ -90,7 +90,7 @@ def _payloads(run: AdvancedRun, bodies: list[Buffer], dropped: Counter[str]) -> 
     kind = run.header.kind
     is_whole = word & _WHOLE == _WHOLE
     if kind == PayloadType.CONTROL:
-        return [Piece(b"", kind=kind)] * len(bodies)  # it was heard already, and only holds its place here
+        return [HOLDS_ITS_PLACE] * len(bodies)  # it was heard already
     if word & _LPC not in (0, _LZ4):
         dropped["compressed in a way that we do not know"] += len(bodies)
         return [None] * len(bodies)
@@ -98,9 +98,9 @@ def _payloads(run: AdvancedRun, bodies: list[Buffer], dropped: Counter[str]) -> 
         return [_unusual(body, run, dropped) for body in bodies]
     if word & Flag.DESCRIPTOR:
         bodies = [body[4:] for body in bodies]
-    if is_whole and kind == PayloadType.DIRECT and not word & _LPC:
+    if is_whole and kind == PayloadType.DIRECT and not (word & (_LPC | Flag.EXPEDITE) or run.header.flow_id):
         return [bytes(body) for body in bodies]
-    return [_payload(body, word, dropped) for body in bodies]
+    return [_payload(body, run, dropped) for body in bodies]
 
 
 def _unusual(body: Buffer, run: AdvancedRun, dropped: Counter[str]) -> bytes | None:
@@ -109,10 +109,11 @@ def _unusual(body: Buffer, run: AdvancedRun, dropped: Counter[str]) -> bytes | N
     except MalformedPacket as malformed:
         dropped[malformed.reason] += 1
         return None
-    return _payload(decoded.payload, run.word, dropped)
+    return _payload(decoded.payload, run, dropped)
 
 
-def _payload(payload: Buffer, word: int, dropped: Counter[str]) -> bytes | None:
+def _payload(payload: Buffer, run: AdvancedRun, dropped: Counter[str]) -> bytes | None:
+    word = run.word
     is_compressed = bool(word & _LPC)
     if is_compressed and word & _WHOLE == _WHOLE:
         try:
@@ -120,18 +121,26 @@ def _payload(payload: Buffer, word: int, dropped: Counter[str]) -> bytes | None:
         except MalformedPacket as malformed:
             dropped[malformed.reason] += 1
             return None
-    return _kept(payload, word, is_compressed=is_compressed)
+    return _kept(payload, word, run.header.flow_id or 0, is_compressed=is_compressed)
 
 
-def _kept(payload: Buffer, word: int, *, is_compressed: bool) -> bytes:
+def _kept(payload: Buffer, word: int, label: int, *, is_compressed: bool) -> bytes:
     """A payload as the recovery buffer keeps it: plain where it is what the user gets, else a piece."""
     kind = word & 0x0F
-    if word & _WHOLE == _WHOLE:
+    is_whole = word & _WHOLE == _WHOLE
+    if is_whole and not label and not word & Flag.EXPEDITE:
         if kind == PayloadType.DIRECT:
             return bytes(payload)
         if kind == PayloadType.REDUCED_UDP:
             return bytes(payload[PORTS_SIZE:])
-    return Piece(payload, fragment=Flag(word) & _WHOLE, is_compressed=is_compressed, kind=kind)
+    return Piece(
+        payload,
+        fragment=Flag(word) & _WHOLE,
+        is_compressed=is_compressed,
+        kind=kind,
+        label=label,
+        is_expedited=is_whole and bool(word & Flag.EXPEDITE),
+    )
 
 
 # -- out ---------------------------------------------------------------------------------------------------------
@@ -158,35 +167,36 @@ def media_packets(
         descriptor = _MPEG_TS
     if sealer is not None:
         word |= sealer.mode << _PSK_SHIFT
+    if flow_id:
+        word |= Flag.FLOW_ID
     if not any(payload.__class__ is Piece for payload in payloads):
-        words: Sequence[int] = [word] * len(payloads)
+        heads: Sequence[tuple[int, bytes]] = [(word, flow_id)] * len(payloads)
     else:
-        words = [_word_of(payload, word) for payload in payloads]
+        heads = [_head_of(payload, word, flow_id) for payload in payloads]
     pack = FIXED.pack
-    if sealer is None:
-        rest = flow_id + descriptor
-        return [
-            b"".join(
-                (
-                    pack(PLAIN_START, sequence & 0xFFFF, timestamp, ssrc, sequence >> 16 & 0xFFFF, each),
-                    rest,
-                    payload,
-                )
-            )
-            for sequence, (each, payload) in enumerate(zip(words, payloads, strict=True), first_sequence)
-        ]
     fronts = [
-        pack(PLAIN_START, sequence & 0xFFFF, timestamp, ssrc, sequence >> 16 & 0xFFFF, each) + flow_id
-        for sequence, each in enumerate(words, first_sequence)
+        pack(PLAIN_START, sequence & 0xFFFF, timestamp, ssrc, sequence >> 16 & 0xFFFF, each) + label
+        for sequence, (each, label) in enumerate(heads, first_sequence)
     ]
+    if sealer is None:
+        return [
+            b"".join((front, descriptor, payload)) for front, payload in zip(fronts, payloads, strict=True)
+        ]
     bodies: list[Buffer] = (
         [b"".join((descriptor, payload)) for payload in payloads] if descriptor else list(payloads)
     )
     return sealer.seal_run(fronts, bodies)
 
 
-def _word_of(payload: Buffer, word: int) -> int:
+def _head_of(payload: Buffer, word: int, flow_id: bytes) -> tuple[int, bytes]:
+    """The word of flags and the flow id's field."""
     if not isinstance(payload, Piece):
-        return word
+        return word, flow_id
     word = word & ~_WHOLE | payload.fragment
-    return word | _LZ4 if payload.is_compressed else word
+    if payload.is_compressed:
+        word |= _LZ4
+    if payload.is_expedited and payload.fragment == _WHOLE:
+        word |= Flag.EXPEDITE
+    if payload.label is None:
+        return word, flow_id
+    return word | Flag.FLOW_ID, payload.label.to_bytes(4, "big")

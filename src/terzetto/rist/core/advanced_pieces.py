@@ -22,6 +22,7 @@ from terzetto.rist.wire.virtual_ports import PORTS_SIZE
 
 __all__ = [
     "ETHER_TYPES",
+    "HOLDS_ITS_PLACE",
     "LARGEST_UNIT",
     "Piece",
     "UnitAssembler",
@@ -54,6 +55,10 @@ class Piece(bytes):
     """FIRST and LAST, where they apply."""
     is_compressed: bool
     kind: int
+    label: int | None
+    """The flow id of its header, which tells logical flows apart; None is the session's own, or none."""
+    is_expedited: bool
+    """To be handed out as soon as it arrives, whatever else is missing."""
 
     def __new__(
         cls,
@@ -62,19 +67,47 @@ class Piece(bytes):
         fragment: Flag = _WHOLE,
         is_compressed: bool = False,
         kind: int = PayloadType.DIRECT,
+        label: int | None = None,
+        is_expedited: bool = False,
     ) -> Self:
         """Wrap *payload*."""
         piece = super().__new__(cls, payload)
         piece.fragment = fragment
         piece.is_compressed = is_compressed
         piece.kind = kind
+        piece.label = label
+        piece.is_expedited = is_expedited
         return piece
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is all of what the user sent, as it was."""
+        return self.fragment == _WHOLE and not self.is_compressed
+
+    def cut(self, payload: Buffer, fragment: Flag) -> Piece:
+        """A part of it."""
+        return Piece(
+            payload,
+            fragment=fragment,
+            is_compressed=self.is_compressed,
+            kind=self.kind,
+            label=self.label,
+            is_expedited=self.is_expedited,
+        )
+
+
+HOLDS_ITS_PLACE: Final = Piece(b"", kind=PayloadType.CONTROL)
+"""In the place of a packet that has been heard already, and is nothing that the user gets in order."""
 
 
 def compress(payload: Buffer) -> Buffer:
     """The payload as an LZ4 block, where that is shorter; else as it is."""
     packed: bytes = lz4.block.compress(payload, store_size=False)
-    return Piece(packed, is_compressed=True) if len(packed) < len(payload) else payload
+    if len(packed) >= len(payload):
+        return payload
+    if isinstance(payload, Piece):
+        return Piece(packed, is_compressed=True, label=payload.label, is_expedited=payload.is_expedited)
+    return Piece(packed, is_compressed=True)
 
 
 def decompress(packed: Buffer, *, limit: int = LARGEST_PACKET) -> bytes:
@@ -90,7 +123,7 @@ def fragment(payload: Buffer, size: int) -> list[Buffer]:
     """A payload, compressed or not, in pieces of at most *size* bytes."""
     if len(payload) <= size:
         return [payload]
-    is_compressed = isinstance(payload, Piece) and payload.is_compressed
+    whole = payload if isinstance(payload, Piece) else Piece(b"")
     starts = range(0, len(payload), size)
     pieces: list[Buffer] = []
     for start in starts:
@@ -99,7 +132,7 @@ def fragment(payload: Buffer, size: int) -> list[Buffer]:
             flags |= Flag.FIRST
         if start == starts[-1]:
             flags |= Flag.LAST
-        pieces.append(Piece(payload[start : start + size], fragment=flags, is_compressed=is_compressed))
+        pieces.append(whole.cut(payload[start : start + size], flags))
     return pieces
 
 
@@ -148,7 +181,7 @@ class UnitAssembler:
             parts, self._parts, self._size = self._parts, [], 0
             self._counters.units += 1
             joined = b"".join([part.payload for part in parts])
-            self._finish(whole, parts[0], Piece(joined, is_compressed=piece.is_compressed, kind=piece.kind))
+            self._finish(whole, parts[0], piece.cut(joined, _WHOLE))
 
     def _finish(self, whole: list[RistPacket], first: RistPacket, unit: Piece) -> None:
         payload = bytes(unit)
@@ -159,10 +192,10 @@ class UnitAssembler:
                 self._dropped[malformed.reason] += 1
                 return
             self._counters.decompressed += 1
-        if unit.kind == PayloadType.DIRECT:
-            self._emit(whole, first, payload)
-        elif unit.kind == PayloadType.REDUCED_UDP:
-            self._emit(whole, first, payload[PORTS_SIZE:])
+        if unit.kind in (PayloadType.DIRECT, PayloadType.REDUCED_UDP):
+            if unit.label or unit.is_expedited:
+                first = first._replace(advanced_flow_id=unit.label or 0, is_expedited=unit.is_expedited)
+            self._emit(whole, first, payload if unit.kind == PayloadType.DIRECT else payload[PORTS_SIZE:])
         elif unit.kind in ETHER_TYPES:
             self.out_of_band.append(OutOfBandReceived(ETHER_TYPES[PayloadType(unit.kind)], payload))
         elif unit.kind == PayloadType.GRE:

@@ -197,6 +197,10 @@ class AutoTranslator:
         """What the user gets of packets."""
         return self.chosen.assemble(packets)
 
+    def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """What the user gets of packets that are handed out before their turn."""
+        return self.chosen.assemble_expedited(packets)
+
     def encode_media(
         self,
         payloads: Sequence[Buffer],

@@ -473,6 +473,21 @@ class ReceiveFlow:
         counters.note_buffer_time(now - self._playout.last_deadline + self._sizer.current)
         return packets
 
+    def has_seen(self, circular: int) -> bool:
+        """Whether the packet with that sequence of the wire is here, or its time has gone by."""
+        return self._newest is not None and self._playout.has_seen(self._endless(circular))
+
+    def out_of_turn(self, media: Media, *, path: int) -> RistPacket:
+        """One that is handed out before its turn comes."""
+        sequence, timestamp, payload, _ = media
+        source_time = seconds(self._clock.source_time(timestamp))
+        return RistPacket(payload, self._endless(sequence), source_time, self.flow_id, path, 0)
+
+    def _endless(self, circular: int) -> int:
+        newest = self._newest or 0
+        ahead = (circular - self._shift - newest) & self._mask
+        return newest + ahead - (self._mask + 1 if ahead > self._mask >> 1 else 0)
+
     def next_timeout(self) -> Micros | None:
         """The earliest of the next release, the next request and the buffer's next step."""
         due = self._playout.next_deadline()

@@ -94,6 +94,22 @@ class Inflow:
 
     def hear_media(self, leg: Leg, arrival: MediaArrival, now: Micros) -> None:
         """Media arrived by *leg*, from a peer that may send it."""
+        if not arrival.expedited:
+            self._take_media(leg, arrival, now)
+            return
+        before = self.flow
+        if before is not None and before.flow_id != arrival.flow_id:
+            before = None
+        fresh = [media for media in arrival.expedited if before is None or not before.has_seen(media[0])]
+        self._take_media(leg, arrival, now)
+        flow = self.flow
+        if flow is not None and flow.flow_id == arrival.flow_id:
+            taken = [flow.out_of_turn(each, path=leg.index) for each in fresh if flow.has_seen(each[0])]
+            packets = leg.translator.assemble_expedited(taken)
+            if packets:
+                self._events.append(PacketsReady(packets))
+
+    def _take_media(self, leg: Leg, arrival: MediaArrival, now: Micros) -> None:
         flow = self.flow
         if self.fec is not None and arrival.sequence_bits > self._sequence_bits:
             arrival = narrowed(arrival)  # parities name their packets in as many bits as the profile has

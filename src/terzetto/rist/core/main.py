@@ -182,6 +182,10 @@ class MainTranslator:
         """Every packet is a payload."""
         return packets
 
+    def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """There are none."""
+        return packets
+
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Raise InvalidOption where one is too long."""
         limit = self._longest_payload

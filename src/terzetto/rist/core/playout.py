@@ -79,6 +79,10 @@ class Playout:
         """Hold as many packets as sequences of so many bits allow; with 32 as many as we were told to."""
         self._capacity = self._widest if sequence_bits == 32 else _CAPACITY[sequence_bits]
 
+    def has_seen(self, sequence: int) -> bool:
+        """Whether that packet waits, or its place in the order has gone by."""
+        return sequence in self._slots or (self._cursor is not None and sequence < self._cursor)
+
     def waiting(self, sequence: int) -> Slot | None:
         """The packet of that sequence, where it waits."""
         return self._slots.get(sequence)
@@ -138,7 +142,8 @@ class Playout:
             del slots[cursor]
             released.append(
                 _new_packet(
-                    RistPacket, (payload, cursor, source_time / MICROS_PER_SECOND, flow_id, path, lost)
+                    RistPacket,
+                    (payload, cursor, source_time / MICROS_PER_SECOND, flow_id, path, lost, 0, False),
                 )
             )
             lost = 0

@@ -109,6 +109,9 @@ class Translator(Protocol):
     def assemble(self, packets: list[RistPacket]) -> list[RistPacket]:
         """What the user gets of packets that leave the recovery buffer, in order."""
 
+    def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """What the user gets of packets that are handed out before their turn."""
+
     def decode(
         self, runs: Sequence[Run], *, now: Micros
     ) -> list[MediaArrival | FeedbackArrival | ParityArrival]:

@@ -137,5 +137,9 @@ class SimpleTranslator:
         """Every packet is a payload."""
         return packets
 
+    def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
+        """There are none."""
+        return packets
+
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Whatever fits into a datagram."""

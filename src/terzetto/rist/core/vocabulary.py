@@ -5,6 +5,7 @@ Senders and receivers speak these values and never ask which profile is on the w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from terzetto.primitives.datagrams import Address, Buffer
@@ -53,6 +54,8 @@ class MediaArrival(NamedTuple):
     """Where the packets' sequences go round."""
     is_rebuilt: bool = False
     """They never came: forward error correction made them of others."""
+    expedited: Sequence[Media] = ()
+    """What to hand out at once, if it is new; *packets* then only hold their places in the order."""
 
 
 def narrowed(arrival: MediaArrival) -> MediaArrival:

@@ -285,7 +285,7 @@ class AdvancedBody(NamedTuple):
 
 
 class AdvancedRun(NamedTuple):
-    """Consecutive packets of one SSRC whose headers are alike; whole datagrams, as hashes cover all of them."""
+    """Consecutive packets of one SSRC with headers alike, flow id included; whole datagrams, as hashes cover all."""
 
     header: AdvancedHeader
     """Of the first of them."""
@@ -313,7 +313,7 @@ def decode_run(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[Advan
     """Datagrams as runs, in order; what has no such header is counted in *dropped*."""
     runs: list[AdvancedRun] = []
     lead = (-1, -1, -1)
-    nonce = b""
+    nonce = label = b""
     keys_at = size = 0
     unpack = FIXED.unpack_from
     keys = _KEYS.unpack_from
@@ -324,7 +324,7 @@ def decode_run(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[Advan
     for datagram in datagrams:
         if len(datagram) >= size > 0:
             start, low, timestamp, ssrc, high, word = unpack(datagram)
-            if (start, ssrc, word) == lead:
+            if (start, ssrc, word) == lead and (not label or datagram[16:20] == label):
                 if not keys_at:
                     sequences.append(high << 16 | low)
                     timestamps.append(timestamp)
@@ -353,6 +353,7 @@ def decode_run(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[Advan
         size = header.size
         lead = (PLAIN_START, header.ssrc, word)
         nonce = header.nonce or b""
+        label = b"" if header.flow_id is None else header.flow_id.to_bytes(4, "big")
         keys_at = size - _KEYS.size if nonce else 0
     return runs
 
