@@ -303,3 +303,42 @@ async def test_what_waits_is_taken_in_before_the_readers_turn(autojump_clock: Mo
         assert payloads(await receive_all(world.peer, within=0.05)) == [b"=two"]
     world.session.take_waiting(100_000)  # closed: nothing happens
     assert len(world.events) == 2
+
+
+async def test_commands_read_along_and_the_reader_need_hardly_wake(autojump_clock: MockClock) -> None:
+    world = World(tick=0.010)
+    async with world.running():
+        await trio.sleep(0.05)
+        before = world.session.statistics().wakeups
+        for number in range(200):
+            await world.say(b"%d" % number)
+            world.session.accompany(round(trio.current_time() * 1e6))
+            world.session.drain()
+            await trio.sleep(0.010)
+        woken = world.session.statistics().wakeups - before
+        assert woken <= 200 // 4 + 5
+        assert [heard.what for heard in world.events if isinstance(heard, Heard)][:150] == [
+            b"%d" % number for number in range(150)
+        ]
+        # What was due was done meanwhile; and when the commands stop, the reader is there a few ticks later.
+        beats = [packet.at for packet in world.network.trace.packets if packet.datagram == b"beat"]
+        assert [round(at / 1e6, 1) for at in beats] == [0.0, 1.0, 2.0]
+        await world.say(b"last")
+        await trio.sleep(0.050)
+        assert [heard.what for heard in world.events if isinstance(heard, Heard)][-1] == b"last"
+
+
+async def test_reading_along_is_for_sessions_that_tick_and_no_more_often_than_they_do(
+    autojump_clock: MockClock,
+) -> None:
+    for tick, taken in ((0.0, 0), (0.100, 1)):
+        world = World(beats=False, tick=tick)
+        async with world.running():
+            await world.say(b"one")
+            await trio.sleep(0.060)
+            for what in (b"two", b"three"):
+                await world.say(what)
+                await trio.sleep(0.015)
+                world.session.accompany(round(trio.current_time() * 1e6))
+            assert len(world.core.poll_events()) == taken
+        world.session.accompany(round(trio.current_time() * 1e6))

@@ -431,3 +431,29 @@ async def test_two_readers_or_writers_at_once_are_a_mistake_that_is_said(
         with pytest.raises(trio.BusyResourceError):
             await caller.receive_some()
         nursery.cancel_scope.cancel()
+
+
+async def test_both_ends_know_what_the_path_carries(autojump_clock: trio.testing.MockClock) -> None:
+    # Packets that come by themselves, as on an idle path of 20 Mbit/s, are read by themselves with read_tick=0.
+    world = World(rate=20_000_000)
+    async with world.listener(read_tick=0.0) as listener:
+        with use_network(world.here):
+            async with open_srt_stream("srt://there:9000") as caller:
+                accepted = await listener.accept()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(read_all, accepted)
+                    for _ in range(60):
+                        await caller.send_packets([bytes(PAYLOAD)] * 4)
+                        await trio.sleep(0.02)
+                    await trio.sleep(0.5)
+                    told = caller.statistics(), accepted.statistics()
+                    nursery.cancel_scope.cancel()
+    carried = 20_000_000 / 8 / (PAYLOAD + 44)
+    for statistics in told:
+        assert statistics.link_capacity == pytest.approx(carried, rel=0.15)
+        assert statistics.to_libsrt()["mbpsBandwidth"] == pytest.approx(22, rel=0.15)
+
+
+async def read_all(stream: SrtStream) -> None:
+    while True:
+        await stream.receive_packets()

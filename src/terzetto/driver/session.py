@@ -88,6 +88,8 @@ class Session(Generic[EventT]):
         self._ticking = 0
         self._due: Micros | None = None
         self._longest_tick = max((path.tick for path in paths), default=0.0)
+        self._readers = [CoalescingReader(path.endpoint, tick=path.tick) for path in paths]
+        self._read_at: Micros = -1
         self._patience = patience
         self._stands_back_until: Micros = -1
         self._batches_shed = 0
@@ -101,6 +103,7 @@ class Session(Generic[EventT]):
         """Called after a long sleep, before what is due is done: where several sessions share state, arrivals that
         bear upon it may wait at any of them."""
         self._woke_at: Micros = 0
+        self._tick_micros: Micros = micros(self._longest_tick)
         self._longest_sleep: Micros = micros(self._longest_tick) + _LATE
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -114,8 +117,8 @@ class Session(Generic[EventT]):
             self.close()
 
     def _start_tasks(self, nursery: trio.Nursery) -> None:
-        for index, path in enumerate(self._paths):
-            nursery.start_soon(self._read, index, path)
+        for index in range(len(self._paths)):
+            nursery.start_soon(self._read, index)
         nursery.start_soon(self._keep_time)
         nursery.start_soon(self._write)
         self.drain()
@@ -157,6 +160,19 @@ class Session(Generic[EventT]):
         self._be_on_time(now)
         self._stands_back_until = now + micros(self._patience)
         self.drain()
+
+    def accompany(self, now: Micros) -> None:
+        """A command is about to be given: do what the readers' next tick would do, if it is about time.
+
+        For those who give commands as often as a reader ticks: its ticks, which wake a task for what costs next to
+        nothing here, come less often then. The caller drains, after its command.
+        """
+        if self._closed or 2 * (now - self._read_at) < self._tick_micros or not self._tick_micros:
+            return
+        self._read_at = self._woke_at = now
+        for index, reader in enumerate(self._readers):
+            self._take_in(index, reader.read_along(), now)
+        self._be_on_time(now)
 
     def take_waiting(self, now: Micros) -> None:
         """Take in what waits at the endpoints, without waiting for the readers' turn, and do nothing that is due."""
@@ -219,22 +235,22 @@ class Session(Generic[EventT]):
                 self._writer_is_behind = False
                 self._caught_up.set()
 
-    async def _read(self, index: int, path: SessionPath) -> None:
+    async def _read(self, index: int) -> None:
         try:
-            await self._read_until_closed(index, path)
+            await self._read_until_closed(index)
         except trio.ClosedResourceError:
             if not self._closed:
                 raise
 
-    async def _read_until_closed(self, index: int, path: SessionPath) -> None:
-        reader = CoalescingReader(path.endpoint, tick=path.tick)
+    async def _read_until_closed(self, index: int) -> None:
+        reader = self._readers[index]
         was_flowing = False
         while True:
             runs = await reader.receive()
             if reader.flowing != was_flowing:
                 was_flowing = reader.flowing
                 self._ticking += 1 if was_flowing else -1
-            now = current_micros()
+            now = self._read_at = current_micros()
             self._take_in(index, runs, now)
             self._awake(now)
             self._be_on_time(now)

@@ -25,6 +25,9 @@ _FEW: Final = 120
 _SHORTEST: Final = 0.25
 """As a part of the tick that was asked for."""
 
+# How many ticks one of our own lasts while somebody else reads along: it is there for when that stops.
+_SELDOM: Final = 4
+
 # Empty ticks before waiting again. One would fall back on every hiccup of a steady source.
 _PATIENCE: Final = 3
 
@@ -32,13 +35,14 @@ _PATIENCE: Final = 3
 class CoalescingReader:
     """Receives from one endpoint, at most once a *tick* while data flows; tick 0 reads at once, always."""
 
-    __slots__ = ("_empty_ticks", "_endpoint", "_flowing", "_part", "_tick")
+    __slots__ = ("_along", "_empty_ticks", "_endpoint", "_flowing", "_part", "_tick")
 
     def __init__(self, endpoint: DatagramEndpoint, *, tick: float = DEFAULT_TICK) -> None:
         self._endpoint = endpoint
         self._tick = tick
         self._part = 1.0
         self._flowing = False
+        self._along = False
         self._empty_ticks = 0
 
     @property
@@ -53,7 +57,11 @@ class CoalescingReader:
         time has come.
         """
         if self._flowing:
-            await self._endpoint.wait_tick(self._tick * self._part)
+            wait = self._tick * self._part
+            if self._along:
+                self._along = False
+                wait *= _SELDOM
+            await self._endpoint.wait_tick(wait)
             runs = self._endpoint.receive_nowait()
             if runs:
                 self._empty_ticks = 0
@@ -65,6 +73,14 @@ class CoalescingReader:
         runs = await self._endpoint.receive()
         self._flowing = self._tick > 0
         self._empty_ticks = 0
+        return runs
+
+    def read_along(self) -> list[Run]:
+        """Everything that is waiting now, for somebody who is awake anyway; our own ticks come less often for it."""
+        runs = self._endpoint.receive_nowait()
+        self._along = True
+        if runs:
+            self._empty_ticks = 0
         return runs
 
     def _keep_bursts_short(self, runs: list[Run]) -> None:

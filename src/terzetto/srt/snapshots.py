@@ -56,7 +56,8 @@ def snapshot(connection: Connection, *, now: Micros) -> SrtStatistics:
         malformed=dict(c.malformed),
         round_trip=seconds(connection.round_trip.smoothed),
         round_trip_variance=seconds(connection.round_trip.variance),
-        link_capacity=max(receiver.capacity.estimate, receiver.rate.per_second(now=now)[0]),
+        link_capacity=sender.path_capacity
+        or max(receiver.capacity.estimate, receiver.rate.per_second(now=now)[0]),
         send_period=sender.controller.period / 1e6,
         max_bandwidth=sender.controller.bandwidth,
         flow_window=sender.flow_window,

@@ -85,7 +85,10 @@ class SrtStatistics:
     round_trip: float = _gauge(0.0)
     round_trip_variance: float = _gauge(0.0)
     link_capacity: int = _gauge(0)
-    """Packets per second that the path to us carries, as far as probes tell."""
+    """Packets per second that the path carries: what the peer tells whom it acknowledges, else what probes tell us.
+
+    Packets that one read brings together cannot be told apart, so this is mostly the rate at which they come.
+    """
     send_period: float = _gauge(0.0)
     """The pace: time between packets."""
     max_bandwidth: int = _gauge(0)

@@ -176,8 +176,9 @@ class SrtStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             sent = 0
             while True:
-                self._check_open_to_send()
                 now = current_micros()
+                self._session.accompany(now)
+                self._check_open_to_send()
                 left = payloads[sent:] if sent else payloads
                 # Made before we look: whatever happens from here on is meant for this wait.
                 self._writable = trio.Event()
@@ -194,9 +195,10 @@ class SrtStream(trio.abc.Stream):
         """Send several payloads now, all or none; `trio.WouldBlock` when there is no room for them."""
         if self._is_sending:
             raise trio.BusyResourceError("another task is sending on this stream")
-        self._check_open()
         self._check_sizes(payloads)
         now = current_micros()
+        self._session.accompany(now)
+        self._check_open()
         if not self._session.is_writable or not self._connection.has_room_for(len(payloads), now=now):
             raise trio.WouldBlock
         self._connection.send(payloads, now=now)

@@ -6,6 +6,8 @@ clear, because a repeat carries the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import add
 from typing import Final, Protocol
 
 from terzetto.crypto.aes_ctr import AesCtr
@@ -13,6 +15,7 @@ from terzetto.crypto.aes_gcm import TAG_SIZE, AesGcm
 from terzetto.primitives.datagrams import Buffer
 from terzetto.srt.wire.data import HEADER_SIZE
 from terzetto.srt.wire.key_material import CipherKind
+from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["CtrCipher", "GcmCipher", "PacketCipher", "make_cipher", "overhead_of"]
 
@@ -24,6 +27,9 @@ class PacketCipher(Protocol):
 
     def seal(self, sequence: int, header: bytes, payload: Buffer) -> bytes:
         """What travels behind *header*."""
+
+    def seal_run(self, position: int, headers: Sequence[bytes], payloads: Sequence[Buffer]) -> list[bytes]:
+        """Whole packets: each payload sealed behind its header, the first of them at *position*."""
 
     def open(self, sequence: int, packet: Buffer) -> bytes | None:
         """The payload of a whole *packet*, or None when it was not sealed under this key."""
@@ -37,15 +43,27 @@ class CtrCipher:
     beforehand.
     """
 
-    __slots__ = ("_apply", "_salt")
+    __slots__ = ("_apply", "_apply_each", "_salt")
 
     def __init__(self, key: bytes, salt: bytes) -> None:
-        self._apply = AesCtr(key).apply
+        cipher = AesCtr(key)
+        self._apply = cipher.apply
+        self._apply_each = cipher.apply_each
         self._salt = int.from_bytes(salt[:14], "big") << 16
 
     def seal(self, sequence: int, header: bytes, payload: Buffer) -> bytes:
         """What travels behind *header*, as long as *payload*."""
         return self._apply((self._salt ^ sequence << 16).to_bytes(16, "big"), payload)
+
+    def seal_run(self, position: int, headers: Sequence[bytes], payloads: Sequence[Buffer]) -> list[bytes]:
+        """Whole packets: each payload sealed behind its header, the first of them at *position*."""
+        salt = self._salt
+        blocks = [
+            (salt ^ (at & SEQUENCE_MASK) << 16).to_bytes(16, "big")
+            for at in range(position, position + len(payloads))
+        ]
+        sealed = self._apply_each(zip(blocks, payloads, strict=True))
+        return list(map(add, headers, sealed))
 
     def open(self, sequence: int, packet: Buffer) -> bytes | None:
         """The payload of a whole *packet*."""
@@ -64,6 +82,13 @@ class GcmCipher:
     def seal(self, sequence: int, header: bytes, payload: Buffer) -> bytes:
         """What travels behind *header*, sixteen bytes longer than *payload*."""
         return self._aead.seal((self._salt ^ sequence).to_bytes(12, "big"), payload, header)
+
+    def seal_run(self, position: int, headers: Sequence[bytes], payloads: Sequence[Buffer]) -> list[bytes]:
+        """Whole packets: each payload sealed behind its header, the first of them at *position*."""
+        return [
+            header + self.seal(at & SEQUENCE_MASK, header, payload)
+            for at, (header, payload) in enumerate(zip(headers, payloads, strict=True), position)
+        ]
 
     def open(self, sequence: int, packet: Buffer) -> bytes | None:
         """The payload of a whole *packet*, or None when any bit of it or of its header was altered."""

@@ -75,6 +75,8 @@ class Sender:
         self.flow_window = agreement.flow_window
         self.acknowledged_to = agreement.initial_sequence
         """The peer has everything below this position, or gave it up."""
+        self.path_capacity = 0
+        """Packets per second that our path to the peer carries, as it tells us; 0 while it has not."""
         self.news_at: Micros = 0
         """When the peer last told something that only our packets can have told it."""
         self._reported_to = agreement.initial_sequence
@@ -181,24 +183,16 @@ class Sender:
         position = self.buffer.end
         message = self._message
         sending = self._keys.sending
-        packets: list[bytes] = []
-        append = packets.append
-        if sending is None:
-            for payload in payloads:
-                append(pack(position & SEQUENCE_MASK, SOLO_FLAGS | message, stamp, peer_id) + payload)
-                position += 1
-                message = message + 1 if message < MESSAGE_NUMBER_MAX else 1
-        else:
-            seal = sending.cipher.seal
-            flags = SOLO_FLAGS | sending.active << KEY_SHIFT
-            for payload in payloads:
-                sequence = position & SEQUENCE_MASK
-                header = pack(sequence, flags | message, stamp, peer_id)
-                append(header + seal(sequence, header, payload))
-                position += 1
-                message = message + 1 if message < MESSAGE_NUMBER_MAX else 1
+        flags = SOLO_FLAGS if sending is None else SOLO_FLAGS | sending.active << KEY_SHIFT
+        headers: list[bytes] = []
+        append = headers.append
+        for at in range(position, position + len(payloads)):
+            append(pack(at & SEQUENCE_MASK, flags | message, stamp, peer_id))
+            message = message + 1 if message < MESSAGE_NUMBER_MAX else 1
         self._message = message
-        return packets
+        if sending is None:
+            return [header + payload for header, payload in zip(headers, payloads, strict=True)]
+        return sending.cipher.seal_run(position, headers, payloads)
 
     def packets_of(self, message: Buffer) -> int:
         """How many packets a message takes."""
@@ -349,6 +343,9 @@ class Sender:
                 self.flow_window = max(0, self.flow_window - released)
         if ack.available_buffer is not None:
             self.flow_window = min(ack.available_buffer, self._agreement.flow_window)
+        if ack.link_capacity:
+            known = self.path_capacity
+            self.path_capacity = (7 * known + ack.link_capacity) // 8 if known else ack.link_capacity
         self._tell_controller(ack, max(0, released), now)
         if not buffer.packets and self._busy_since is not None:
             self._counters.sending_micros += now - self._busy_since
