@@ -7,7 +7,7 @@ find themselves on the simulated network, under a clock that jumps.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 from unittest import mock
@@ -18,7 +18,7 @@ from trio.testing import MockClock
 import terzetto as tz
 from terzetto.net.endpoint import Address, EndpointOptions, Run
 from terzetto.net.network import current_network
-from terzetto.rtsp.api import Description, PathHandler, TransportStreamPacketizer
+from terzetto.rtsp.api import Description, Format, Media, PathHandler, TransportStreamPacketizer
 from terzetto.testing import (
     LinkConditions,
     SimulatedNetwork,
@@ -68,10 +68,21 @@ async def udp_source(_world: World) -> None:
 
 
 async def camera(_world: World) -> None:
-    """Serves a transport stream at rtsp://192.0.2.7/stream, and takes publishers elsewhere."""
+    """Serves a transport stream at rtsp://192.0.2.7/stream, one to talk to at /door; takes publishers."""
+    talk = Media(
+        kind="audio",
+        formats=(Format(payload_type=0, encoding="PCMU", clock_rate=8000),),
+        is_back_channel=True,
+    )
     stream = tz.ServerStream(Description.mpeg_ts("camera"))
-    packetizer = TransportStreamPacketizer(lambda packets: stream.write(0, packets))
-    handler = PathHandler({"/stream": stream}, accept_publishers=True)
+    door = tz.ServerStream(Description(medias=(*Description.mpeg_ts().medias, talk)))
+
+    def write(packets: Sequence[bytes]) -> None:
+        stream.write(0, packets)
+        door.write(0, packets)
+
+    packetizer = TransportStreamPacketizer(write)
+    handler = PathHandler({"/stream": stream, "/door": door}, accept_publishers=True)
     async with trio.open_nursery() as nursery:
         await nursery.start(tz.serve_rtsp, handler, "rtsp://:554")
         while True:

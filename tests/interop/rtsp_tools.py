@@ -15,7 +15,18 @@ import trio
 
 from terzetto.rtsp.server import PathHandler, RtspServer, RtspServerSession, serve_rtsp
 
-__all__ = ["GST_READER", "SYSTEM_PYTHON", "gst_server", "need", "program", "run", "serving", "wait_for"]
+__all__ = [
+    "GST_READER",
+    "SYSTEM_PYTHON",
+    "ObservedHandler",
+    "gst_server",
+    "need",
+    "printed_port",
+    "program",
+    "run",
+    "serving",
+    "wait_for",
+]
 
 # GStreamer's bindings belong to the system's Python, not to ours.
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -78,22 +89,27 @@ async def run(*command: str, timeout: float = 30.0) -> str:
 async def gst_server(*arguments: str) -> AsyncIterator[int]:
     """A gst-rtsp-server during the block; its port."""
     async with program(SYSTEM_PYTHON, str(GST_SERVER), *arguments) as process:
-        assert process.stdout is not None
-        line = b""
-        with trio.fail_after(20):
-            while not line.endswith(b"\n"):
-                data = await process.stdout.receive_some(1)
-                assert data, "gst-rtsp-server did not start"
-                line += data
-        yield int(line)
+        yield await printed_port(process)
+
+
+async def printed_port(process: trio.Process) -> int:
+    """The port that a server of GStreamer's prints when it is ready."""
+    assert process.stdout is not None
+    line = b""
+    with trio.fail_after(20):
+        while not line.endswith(b"\n"):
+            data = await process.stdout.receive_some(1)
+            assert data, "gst-rtsp-server did not start"
+            line += data
+    return int(line)
 
 
 @asynccontextmanager
 async def serving(
-    url: str = "rtsp://127.0.0.1:0", **knobs: Any
+    url: str = "rtsp://127.0.0.1:0", *, handler: ObservedHandler | None = None, **knobs: Any
 ) -> AsyncIterator[tuple[RtspServer, ObservedHandler]]:
     """Our server during the block, taking publishers."""
-    handler = ObservedHandler()
+    handler = handler or ObservedHandler()
     async with trio.open_nursery() as nursery:
         server: RtspServer = await nursery.start(partial(serve_rtsp, handler, url, **knobs))
         yield server, handler

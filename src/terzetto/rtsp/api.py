@@ -10,6 +10,7 @@ from terzetto.rtsp.client import (
     connect_rtsp_client,
     open_rtsp_client,
 )
+from terzetto.rtsp.client.back_channel import BackChannel
 from terzetto.rtsp.events import PtsQuality, RtspPacket
 from terzetto.rtsp.formats.contract import AccessUnit
 from terzetto.rtsp.formats.reader import MediaUnit, UnitReader
@@ -32,6 +33,7 @@ from terzetto.rtsp.wire.message import Response
 
 __all__ = [
     "AccessUnit",
+    "BackChannel",
     "ClockRange",
     "Description",
     "Format",

@@ -145,6 +145,7 @@ class ServerStream:
         self._groups: dict[int, _Group] = {}
         self._readers: dict[Reader, None] = {}
         self._playing: set[Reader] = set()
+        self._talkers: dict[int, Reader] = {}
         self._closed = False
         self.on_keyframe_wanted: Callable[[int], None] | None = None
         """Called with a media's index when a reader asks for a new picture."""
@@ -161,6 +162,8 @@ class ServerStream:
         """
         if self._closed:
             raise UnsupportedOperation("the stream is closed")
+        if self.description.medias[media].is_back_channel:
+            raise UnsupportedOperation(f"media {media} is a back channel: it is the readers who send there")
         sender = self._senders[media]
         now = current_micros()
         try:
@@ -228,8 +231,13 @@ class ServerStream:
         """Somebody left."""
         self._readers.pop(reader, None)
         self._playing.discard(reader)
+        self._talkers = {media: talker for media, talker in self._talkers.items() if talker is not reader}
         for active in self._active:
             active.pop(reader, None)
+
+    def let_talk(self, media: int, reader: Reader) -> bool:
+        """Give a back channel to *reader* until it leaves; False while somebody else has it."""
+        return self._talkers.setdefault(media, reader) is reader
 
     def note_playing(self, reader: Reader, *, is_playing: bool) -> None:
         """Somebody plays from now on, by whatever transport, or pauses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import trio
@@ -14,17 +15,19 @@ from terzetto.driver.session import Session, SessionPath
 from terzetto.errors import MalformedPacket, PeerError, PeerTimedOut, TerzettoError, UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import micros, seconds
+from terzetto.rtsp.client.back_channel import BackChannel
 from terzetto.rtsp.client.connection import ClientConnection
 from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
 from terzetto.rtsp.core.media_sender import MediaSender
 from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent, ReceptionSettings
 from terzetto.rtsp.events import RtspPacket, TransportChanged
+from terzetto.rtsp.formats.writer import can_write
 from terzetto.rtsp.options import TransportChoice
 from terzetto.rtsp.statistics import SessionReceiveStatistics, session_received
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.fields import Fields
-from terzetto.rtsp.wire.headers.range import NptRange, Range
+from terzetto.rtsp.wire.headers.range import NOW, NptRange, Range
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL
 from terzetto.rtsp.wire.headers.rtp_info import RtpInfo, parse_rtp_info
 from terzetto.rtsp.wire.headers.transport import Mode
@@ -146,6 +149,36 @@ class RtspPlayback:
         await connection.session.wait_written()
         await trio.lowlevel.checkpoint()
 
+    def back_channel(self, media: int | None = None, *, payload_type: int | None = None) -> BackChannel:
+        """The back channel with that index, or the only one that was set up, as a stream to send sound by.
+
+        Of several formats the first is used that we can write, or the one with that payload type.
+        """
+        if media is None:
+            media = next(iter(self._senders), -1)
+        if media not in self._senders or self.description is None:
+            raise UnsupportedOperation(
+                "no back channel was set up"
+                if media < 0
+                else f"media {media} is no back channel that was set up",
+                hint="open the client with back_channel=True, and play all of description.medias",
+            )
+        formats = self.description.medias[media].formats
+        chosen = next(
+            (
+                each
+                for each in formats
+                if (payload_type is None and can_write(each)) or each.payload_type == payload_type
+            ),
+            None,
+        )
+        if chosen is None:
+            names = ", ".join(each.encoding or "unknown" for each in formats)
+            raise UnsupportedOperation(
+                f"nobody here knows how to write {names}", hint="send packets by send()"
+            )
+        return BackChannel(chosen, partial(self.send, media), self._client.network.entropy)
+
     def statistics(self) -> SessionReceiveStatistics:
         """Counters of what came."""
         return session_received(self._reception, shed=self._queue.shed)
@@ -257,8 +290,9 @@ class RtspPlayback:
             self._udp = Session(reception, paths, deliver=self._take_events)
             self._udp_scope = trio.CancelScope()
             await client.nursery.start(self._run_udp, self._udp, self._udp_scope)
-        # Some servers insist on the header when they begin.
-        await self._ask_to_play(connection, reception, self._range or NptRange(0))
+        # Some servers insist on the header when they begin. Whoever talks does so now: a seek makes no sense there, and
+        # gst-rtsp-server fails in one.
+        await self._ask_to_play(connection, reception, self._range or NptRange(NOW if self._senders else 0))
         self._in_use = choice
 
     async def _run_udp(

@@ -29,7 +29,7 @@ from terzetto.rtsp.formats.whole import (
 )
 from terzetto.rtsp.wire.description import Format
 
-__all__ = ["make_depacketizer", "make_packetizer"]
+__all__ = ["make_depacketizer", "make_packetizer", "sample_size"]
 
 _SAMPLE_BYTES: Final = {"pcmu": 1, "pcma": 1, "l8": 1, "l16": 2, "l24": 3}
 _G726: Final = frozenset(f"{prefix}g726-{rate}" for prefix in ("", "aal2-") for rate in (16, 24, 32, 40))
@@ -44,10 +44,10 @@ def make_packetizer(media_format: Format, payload_size: int = PAYLOAD_SIZE) -> P
     simple = _PACKETIZERS.get(codec)
     if simple is not None:
         return simple(payload_size)
-    sample_size = _sample_size(media_format)
-    if sample_size is not None:
+    size = sample_size(media_format)
+    if size is not None:
         per_tick = 2 if codec == "g722" else 1
-        return SamplePacketizer(sample_size, payload_size, samples_per_tick=per_tick)
+        return SamplePacketizer(size, payload_size, samples_per_tick=per_tick)
     if codec == "mp4a-latm":
         return LatmPacketizer(payload_size, has_config=_latm_has_config(media_format))
     if codec == "vorbis":
@@ -64,9 +64,9 @@ def make_depacketizer(media_format: Format) -> Depacketizer | None:
     simple = _DEPACKETIZERS.get(codec)
     if simple is not None:
         return simple()
-    sample_size = _sample_size(media_format)
-    if sample_size is not None:
-        return WholeDepacketizer(sample_size)
+    size = sample_size(media_format)
+    if size is not None:
+        return WholeDepacketizer(size)
     if codec == "h265":
         return H265Assembler(has_order=_number(media_format, "sprop-max-don-diff") > 0)
     if codec == "mpeg4-generic":
@@ -118,8 +118,8 @@ _DEPACKETIZERS: Final[dict[str, Callable[[], Depacketizer]]] = {
 }
 
 
-def _sample_size(media_format: Format) -> int | None:
-    """Bytes of the samples of all channels at one moment."""
+def sample_size(media_format: Format) -> int | None:
+    """Bytes of the samples of all channels at one moment; None where the format is not one of bare samples."""
     if media_format.codec == "g722":
         return 1
     size = _SAMPLE_BYTES.get(media_format.codec)

@@ -9,7 +9,15 @@ from terzetto.rtsp.formats.catalogue import make_packetizer
 from terzetto.rtsp.formats.contract import PAYLOAD_SIZE, AccessUnit
 from terzetto.rtsp.wire.description import Format
 
-__all__ = ["UnitWriter"]
+__all__ = ["UnitWriter", "can_write"]
+
+
+def can_write(media_format: Format) -> bool:
+    """Whether `UnitWriter` knows how to cut units of *media_format*."""
+    try:
+        return make_packetizer(media_format) is not None
+    except MalformedPacket:
+        return False
 
 
 class UnitWriter:

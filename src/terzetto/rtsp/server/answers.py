@@ -38,9 +38,9 @@ class Answer:
 class RefusedError(Exception):
     """The request is answered with this status, and nothing happens."""
 
-    def __init__(self, status: Status, **fields: str) -> None:
+    def __init__(self, status: Status, /, because: str = "", **fields: str) -> None:
         super().__init__(status)
-        self.response = Response(status)
+        self.response = Response(status, because)
         for name, value in fields.items():
             self.response.fields[name.replace("_", "-")] = value
 

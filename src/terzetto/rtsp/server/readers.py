@@ -98,9 +98,12 @@ class ReaderMethods:
             session = await self._application.open_session(context.connection)
         try:
             keys, said = (None, None) if not spec.is_secure else _reader_keys(context, stream, media, url)
+            if stream.description.medias[media].is_back_channel:
+                _let_talk(stream, media, session, lower)
             transport = await self._transports.agree(session, context.connection, media, spec, lower, stream)
         except RefusedError:
             if is_new:
+                stream.remove(session)
                 self._server.close_session(session, "refused")
             raise
         session.rules.set_up[media].keys = keys
@@ -152,6 +155,14 @@ class ReaderMethods:
         session.rules.advance("PAUSE")
         session.rules.connection = None
         return ok() if refused is None else Answer(response=refused)
+
+
+def _let_talk(stream: ServerStream, media: int, session: RtspServerSession, lower: Lower) -> None:
+    if lower is Lower.MULTICAST:
+        raise RefusedError(Status.UNSUPPORTED_TRANSPORT)
+    # Two who talk at once are understood by nobody, and no standard says who goes first: whoever came first does.
+    if not stream.let_talk(media, session):
+        raise RefusedError(Status.SERVICE_UNAVAILABLE, "Somebody Else Is Talking")
 
 
 def _reader_keys(
