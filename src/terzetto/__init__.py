@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from terzetto.rist.events import RistPacket
     from terzetto.rist.listener import RistListener, open_rist_listener
     from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+    from terzetto.rist.streams import RistStreamReceiver, RistStreams, RistStreamSender
     from terzetto.rtsp.api import (
         RtspClient,
         RtspHandler,
@@ -110,6 +111,9 @@ __all__ = [
     "RistPacket",
     "RistReceiver",
     "RistSender",
+    "RistStreamReceiver",
+    "RistStreamSender",
+    "RistStreams",
     "RtspClient",
     "RtspHandler",
     "RtspOptions",
@@ -180,6 +184,9 @@ _HOMES: Final = {
     "RistPacket": "terzetto.rist.events",
     "RistReceiver": "terzetto.rist.api",
     "RistSender": "terzetto.rist.api",
+    "RistStreamReceiver": "terzetto.rist.streams",
+    "RistStreamSender": "terzetto.rist.streams",
+    "RistStreams": "terzetto.rist.streams",
     "RtspClient": "terzetto.rtsp.api",
     "RtspHandler": "terzetto.rtsp.api",
     "RtspOptions": "terzetto.rtsp.api",

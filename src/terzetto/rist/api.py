@@ -7,7 +7,7 @@ listens is independent of which way the media goes: ``rist://host:port`` calls, 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Unpack
 
 import trio
@@ -40,8 +40,16 @@ from terzetto.rist.reflector import start_reflector
 from terzetto.rist.runtime import Runtime, Silence, ignore, start_session
 from terzetto.rist.snapshots import receiver_statistics, sender_statistics
 from terzetto.rist.statistics import RistReceiverStatistics, RistSenderStatistics
+from terzetto.rist.streams import (
+    RistStreams,
+    RistStreamSender,
+    check_multiplexing,
+    check_stream_id,
+    open_streams,
+)
 from terzetto.rist.tunnel_controls import Authorize
 from terzetto.rist.wire.gre import IPV4
+from terzetto.rist.wire.virtual_ports import VirtualPorts
 
 __all__ = [
     "RistReceiver",
@@ -209,6 +217,19 @@ class RistSender(ManyPaths, trio.abc.SendStream):
         """
         self._runtime.check_open()
         self._runtime.controls.change_passphrase(secret)
+
+    def open_stream(self, stream_id: int, *, source_port: int | None = None) -> RistStreamSender:
+        """One of several streams through this tunnel (Main profile), on the virtual port *stream_id*.
+
+        libRIST's ``ristreceiver`` tells them apart by ``stream-id`` in its output URLs, and ours by
+        `RistReceiver.open_streams`. The number must be even; what is sent without a stream has ``virt_dst_port``.
+        A *source_port* below 32768 names the stream in its place, which libRIST's tools call ``multiplex-mode=1``.
+        """
+        options = self._runtime.options
+        check_multiplexing(options)
+        check_stream_id(stream_id)
+        ports = VirtualPorts(options.virt_src_port if source_port is None else source_port, stream_id)
+        return RistStreamSender(self, ports, self._payload_size)
 
     def send_flow_attribute(self, json: str) -> None:
         """Describe the flow to the receiver (Advanced profile): a JSON object, as TR-06-3 5.4.1 has it.
@@ -415,6 +436,14 @@ class RistReceiver(ManyPaths, trio.abc.ReceiveStream):
     def events(self) -> AsyncGenerator[RistEvent, None]:
         """What happens from now on, after the most recent of what has happened."""
         return self._runtime.events.listen()
+
+    def open_streams(self) -> AbstractAsyncContextManager[RistStreams]:
+        """Tell the streams of this tunnel apart by their virtual ports (Main profile): an async block.
+
+        Inside it all that is received goes to the streams, and nothing to `receive_some` and its like.
+        """
+        self._inflow.tell_streams()
+        return open_streams(self, self._runtime.options)
 
     def set_nack_type(self, nack_type: NackType) -> None:
         """Ask for repeats in another form from now on: ``range`` or ``bitmask``."""

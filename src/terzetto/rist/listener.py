@@ -29,6 +29,7 @@ from terzetto.rist.events import FlowStarted, PeerLost, RistEvent, RistPacket
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.plan import Plan, prepare
 from terzetto.rist.runtime import Runtime
+from terzetto.rist.streams import check_multiplexing
 from terzetto.rist.tunnel_controls import Authorize
 
 __all__ = ["MAX_FLOWS", "RistListener", "open_rist_listener"]
@@ -58,7 +59,10 @@ class RistListener(trio.abc.Listener[RistReceiver]):
         nursery: trio.Nursery,
         limit: int,
         authorize: Authorize | None = None,
+        *,
+        multiplexed: bool = False,
     ) -> None:
+        self.multiplexed = multiplexed
         self.authorize = authorize
         self._plan = plan
         self._nursery = nursery
@@ -157,6 +161,8 @@ class _Flow:
             queue=self._queue,
             authorize=listener.authorize,
         )
+        if listener.multiplexed:
+            self.runtime.core.inflow.tell_streams()
         self._started = False
         self._over = trio.Event()
 
@@ -223,14 +229,18 @@ async def open_rist_listener(
     options: RistOptions | None = None,
     limit: int = MAX_FLOWS,
     authorize: Authorize | None = None,
+    multiplexed: bool = False,
     **knobs: Unpack[RistKnobs],
 ) -> AsyncIterator[RistListener]:
     """Listen for RIST senders at ``rist://@:port`` and accept each flow as a receiver of its own.
 
-    At most *limit* flows hold state at a time. *authorize* is asked about every peer that calls. For the knobs see
-    `RistOptions`.
+    At most *limit* flows hold state at a time. *authorize* is asked about every peer that calls. With *multiplexed*
+    each flow of the Main profile may carry several streams on virtual ports of their own, which
+    `RistReceiver.open_streams` tells apart from the first packet on. For the knobs see `RistOptions`.
     """
     plan = await prepare(url, options, knobs, authorize=authorize is not None)
+    if multiplexed:
+        check_multiplexing(plan.options)
     if plan.options.fec is not None:
         raise UnsupportedOperation(
             "fec cannot be told apart by flow, and a listener has many",
@@ -241,7 +251,9 @@ async def open_rist_listener(
             f"{plan.url} calls, and a listener waits to be called", hint="write rist://@host:port"
         )
     async with open_session_nursery() as nursery:
-        listener = RistListener(plan, await plan.open_endpoints(), nursery, limit, authorize)
+        listener = RistListener(
+            plan, await plan.open_endpoints(), nursery, limit, authorize, multiplexed=multiplexed
+        )
         try:
             for mux in listener.muxes:
                 await nursery.start(mux.run)

@@ -90,6 +90,15 @@ class AutoTranslator:
     # -- of both -------------------------------------------------------------------------------------------------
 
     @property
+    def tells_streams(self) -> bool:
+        """The tunnel's word."""
+        return self.tunnel.tells_streams
+
+    @tells_streams.setter
+    def tells_streams(self, tells_streams: bool) -> None:
+        self.tunnel.tells_streams = tells_streams
+
+    @property
     def nack_type(self) -> NackType:
         """Which form of request to send."""
         return self._simple.nack_type

@@ -66,6 +66,7 @@ class Inflow:
         self._next_index = 0
         self._favourite: Leg | None = None
         self._skew: Micros = 0
+        self._tells_streams = False
         self._events: list[RistEvent] = []
 
     # -- legs ----------------------------------------------------------------------------------------------------
@@ -75,6 +76,7 @@ class Inflow:
         leg.index = self._next_index
         self._next_index += 1
         self.legs.append(leg)
+        leg.translator.tells_streams = self._tells_streams
         if self.flow is not None:
             leg.peer.ssrc = self.flow.flow_id
 
@@ -89,6 +91,12 @@ class Inflow:
             self.timekeeper = None
         if self._favourite is leg:
             self._favourite = None
+
+    def tell_streams(self) -> None:
+        """Have payloads say which stream of the tunnel they are of, from now on."""
+        self._tells_streams = True
+        for leg in self.legs:
+            leg.translator.tells_streams = True
 
     # -- arrivals ------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
 from terzetto.rist.core.rtp_translation import extended_rtp_from_media, rtp_from_media
+from terzetto.rist.core.stream_payload import ports_of
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.tunnel_settings import TunnelSettings
@@ -70,6 +71,7 @@ class MainTranslator:
         self._longest_payload = settings.longest_payload
         self.clock_rate = clock_rate(payload_type)
         # Who is authenticated by name is so at an address; who is not may have been re-bound.
+        self.tells_streams = False
         self.may_move = settings.credentials is None and not settings.authorize
         self._admits: Admits | None = None
         self._guest: TunnelGuest | None = None
@@ -310,7 +312,7 @@ class MainTranslator:
             self._collect(guest)
             self._answer_refused(guest, run, now)
             return
-        reading = TunnelReading(run, self._dropped, self._parity_ports)
+        reading = TunnelReading(run, self._dropped, self._parity_ports, tells_streams=self.tells_streams)
         reading.read(gre.protocol_type, plains)
         if reading.sense:
             guest.tunnel.gre.note_heard(gre.version)
@@ -402,7 +404,10 @@ class MainTranslator:
         tunnel = self._guest.tunnel
         settings = self._settings
         protocol_type, lead = tunnel.lead(TunnelContent.DATA)
-        before = lead + VirtualPorts(settings.source_port, settings.media_port).encode()
+        ports = (ports_of(payloads[0]) if payloads else None) or VirtualPorts(
+            settings.source_port, settings.media_port
+        )
+        before = lead + ports.encode()
         ssrc = flow_id | is_retransmission
         if settings.has_extension:
             packets = extended_rtp_from_media(

@@ -54,6 +54,8 @@ class Translator(Protocol):
     sequence_bits: int
     nack_type: NackType
     """Which form of request to send; may change at any time."""
+    tells_streams: bool
+    """Whether payloads that arrive say which stream of a tunnel they are of; may change at any time."""
 
     @property
     def pins_port(self) -> bool:

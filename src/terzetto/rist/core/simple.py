@@ -36,6 +36,7 @@ class SimpleTranslator:
         self._extend_sequence = extend_sequence
         self.sequence_bits = 32 if extend_sequence else 16
         self.nack_type: NackType = nack_type
+        self.tells_streams = False
         self.clock_rate = clock_rate(payload_type)
         self.dropped: Counter[str] = Counter()
 

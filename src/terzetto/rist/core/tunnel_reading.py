@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from terzetto.errors import MalformedPacket
@@ -10,6 +11,7 @@ from terzetto.primitives.datagrams import Buffer, Run
 from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.rtcp_translation import feedback_from_compound
 from terzetto.rist.core.rtp_translation import media_from_rtp
+from terzetto.rist.core.stream_payload import StreamPayload
 from terzetto.rist.core.vocabulary import FeedbackArrival, Goodbye, MediaArrival, ParityArrival, SourceReport
 from terzetto.rist.events import OutOfBandReceived
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
@@ -34,6 +36,7 @@ class TunnelReading:
         "_dropped",
         "_parity_ports",
         "_run",
+        "_tells_streams",
         "arrivals",
         "future_nonces",
         "keepalives",
@@ -43,8 +46,16 @@ class TunnelReading:
         "sense",
     )
 
-    def __init__(self, run: Run, dropped: Counter[str], parity_ports: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self,
+        run: Run,
+        dropped: Counter[str],
+        parity_ports: frozenset[bytes] = frozenset(),
+        *,
+        tells_streams: bool = False,
+    ) -> None:
         self._run = run
+        self._tells_streams = tells_streams
         self._parity_ports = parity_ports
         self._dropped = dropped
         self.arrivals: Arrivals = []
@@ -108,12 +119,24 @@ class TunnelReading:
     def _read_media(self, plains: list[Buffer], start: int) -> None:
         if self._parity_ports:
             plains = self._take_parities(plains, start)
+        if self._tells_streams:
+            for ports, its in groupby(plains, lambda plain: bytes(plain[start - PORTS_SIZE : start])):
+                self._read_stream(list(its), start, VirtualPorts.decode(ports))
+        else:
+            self._read_stream(plains, start, None)
+
+    def _read_stream(self, plains: list[Buffer], start: int, ports: VirtualPorts | None) -> None:
         if plains:
             peer, _, path, local = self._run
             for flow_id, kind, bits, packets in media_from_rtp(plains, self._dropped, start=start):
                 if kind == PARITY_TYPE and not flow_id:
                     self._dropped["parity, and fec is not set"] += len(packets)
                     continue
+                if ports is not None:
+                    packets = [
+                        (sequence, timestamp, StreamPayload.of(payload, ports), is_repeat)
+                        for sequence, timestamp, payload, is_repeat in packets
+                    ]
                 self.arrivals.append(
                     MediaArrival(peer, path, local, flow_id, packets, clock_rate(kind), bits)
                 )
