@@ -1,216 +1,284 @@
-"""Fan-out of one stream to many readers: CPU per gigabyte delivered and losses, beside gst-rtsp-server.
+"""Fan-out of one RTSP stream to many readers: CPU per gigabyte delivered and losses, beside gst-rtsp-server.
 
-    python bench/rtsp_fanout.py --readers 1,10,50,100 --transport tcp,udp [--gst] [--rate 8] [--seconds 10]
+    python -m bench.rtsp_fanout [--readers 1,10,50,100] [--transport tcp,udp] [--rate 8] [--seconds 8] [--repeat 3]
+        [--out bench/results/rtsp-fanout.jsonl] [--into docs/performance.md]
 
-The readers run in a process of their own, which reads and counts and does nothing else. CPU is that of the server's
-process, which makes the packets as well; ``--gst`` runs the same stream through gst-rtsp-server (the system's Python
-with its bindings), whose source is a ``udpsrc`` fed by this program, at a rate that is the same.
+Both servers send the same paced stream to the same readers, which are a C program that counts and does nothing else,
+in turn, repeat by repeat, so that they share the machine's good and bad moments. CPU is that of the server's process.
+Ours makes its packets itself; gst-rtsp-server (run by the system's Python, which has its bindings) takes them from a
+``udpsrc``. The last row is one reader over TCP as fast as it goes.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
 import os
-import resource
 import socket
+import statistics
 import struct
 import subprocess
 import sys
 import threading
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-import trio
+import attrs
 
-from terzetto.rtp.header import pack_header
-from terzetto.rtsp.client import open_rtsp_client
-from terzetto.rtsp.server import PathHandler, RtspServer, serve_rtsp
-from terzetto.rtsp.stream import ServerStream
-from terzetto.rtsp.wire.description import Description
+from bench.child import Child
+from bench.machine import BenchError, busy, tool
+from bench.rtsp_server import INTERVAL, PAYLOAD
+from bench.table import replace_between
 
-PAYLOAD = bytes(1316)
-INTERVAL = 0.02
+__all__ = ["FanOut", "main", "table"]
 
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _read(url: str, transport: str, count: int, seconds: float, out: Connection) -> None:
-    """Read *count* times at once with plain sockets; send back (bytes, packets, lost)."""
-    trio.run(_read_all, url, transport, count, seconds, out)
+KINDS: Final = ("terzetto", "gst")
+BEGIN: Final = "<!-- bench rtsp: begin -->"
+END: Final = "<!-- bench rtsp: end -->"
+_PATIENCE: Final = 60.0
 
 
-async def _read_all(url: str, transport: str, count: int, seconds: float, out: Connection) -> None:
-    totals = [0, 0, 0]
-    ready = 0
+@attrs.frozen(kw_only=True)
+class FanOut:
+    """One run."""
 
-    async def one() -> None:
-        nonlocal ready
-        async with open_rtsp_client(url, transport=transport, tick=0.02) as client:
-            description = await client.describe()
-            async with client.play(description.medias[:1]) as playback:
-                await playback.receive_packets()
-                ready += 1
-                await started.wait()
-                before = playback.statistics()
-                with trio.move_on_after(seconds):
-                    while True:
-                        await playback.receive_packets()
-                after = playback.statistics()
-                totals[0] += after.bytes - before.bytes
-                totals[1] += after.packets - before.packets
-                totals[2] += after.lost - before.lost
+    server: str
+    transport: str
+    readers: int
+    rate: float
+    """Mbit/s of payload to each; 0 is as fast as it goes."""
+    seconds: float
+    cpu: float = 0.0
+    """Processor seconds of the server."""
+    bytes: int = 0
+    """Payload that all readers received together."""
+    packets: int = 0
+    lost: int = 0
+    foreign_cpu_percent: float = 0.0
+    """What else ran on the machine, readers and feeder included."""
+    error: str = ""
 
-    started = trio.Event()
-    async with trio.open_nursery() as nursery:
-        for _ in range(count):
-            nursery.start_soon(one)
-            await trio.sleep(0.01)
-        while ready < count:  # noqa: ASYNC110
-            await trio.sleep(0.05)
-        out.send("ready")
-        started.set()
-    out.send(tuple(totals))
+    @property
+    def cpu_per_gb(self) -> float:
+        """Processor seconds for 10⁹ bytes that readers received."""
+        return self.cpu / max(self.bytes, 1) * 1e9
 
+    @property
+    def mbits(self) -> float:
+        """Mbit/s of payload, of all readers together."""
+        return 8e-6 * self.bytes / self.seconds
 
-async def _serve(
-    transport: str, readers: int, rate: float, seconds: float
-) -> tuple[float, tuple[int, int, int]]:
-    stream = ServerStream(Description.mpeg_ts("bench"))
-    async with trio.open_nursery() as nursery:
-        server: RtspServer = await nursery.start(
-            serve_rtsp, PathHandler({"/live": stream}), "rtsp://127.0.0.1:0"
+    @property
+    def lost_percent(self) -> float:
+        """Of what should have come."""
+        return 100 * self.lost / max(self.packets + self.lost, 1)
+
+    def line(self) -> str:
+        """For people who watch."""
+        head = f"{self.server:9} {self.transport} {self.readers:4} readers"
+        if self.error:
+            return f"{head}: {self.error}"
+        return (
+            f"{head}: {self.cpu_per_gb:6.2f} CPU s/GB, {100 * self.cpu / self.seconds:5.1f} % of a core, "
+            f"{self.mbits:7.1f} Mbit/s, lost {self.lost_percent:.3f} %"
         )
-        ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(
-            target=_read, args=(f"{server.url}/live", transport, readers, seconds, theirs)
-        )
-        process.start()
-        nursery.start_soon(_feed, stream, rate)
-        await trio.to_thread.run_sync(ours.recv)
-        before = _cpu()
-        await trio.sleep(seconds)
-        used = _cpu() - before
-        totals: tuple[int, int, int] = await trio.to_thread.run_sync(ours.recv)
-        process.join()
-        nursery.cancel_scope.cancel()
-    return used, totals
 
 
-async def _feed(stream: ServerStream, rate: float) -> None:
-    per_batch = rate * 1e6 * INTERVAL / 8 / len(PAYLOAD)
-    sequence, owed, due = 0, 0.0, trio.current_time()
-    while True:
-        owed += per_batch
-        batch = []
-        timestamp = int(time.monotonic() * 90_000) & 0xFFFFFFFF
-        while owed >= 1:
-            owed -= 1
-            batch.append(pack_header(33, sequence, timestamp, 1) + PAYLOAD)
-            sequence = sequence + 1 & 0xFFFF
-        stream.write(0, batch)
-        due += INTERVAL
-        await trio.sleep_until(due)
-
-
-_GST = """
+_GST: Final = """
 import gi, sys
 gi.require_version("Gst", "1.0"); gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer
 Gst.init(None)
 server = GstRtspServer.RTSPServer(); server.set_address("127.0.0.1"); server.set_service("0")
 factory = GstRtspServer.RTSPMediaFactory(); factory.set_shared(True)
-factory.set_launch('( udpsrc port=%s address=127.0.0.1 buffer-size=4000000 caps="application/x-rtp,media=video,'
-    'clock-rate=90000,encoding-name=MP2T,payload=33" ! rtpmp2tdepay ! rtpmp2tpay name=pay0 pt=33 )' % sys.argv[1])
+port = int(sys.argv[1])
+source = (
+    'udpsrc port=%d address=127.0.0.1 buffer-size=4000000 caps="application/x-rtp,media=video,'
+    'clock-rate=90000,encoding-name=MP2T,payload=33" ! rtpmp2tdepay' % port
+    if port else 'fakesrc sizetype=fixed sizemax=1316 filltype=nothing ! video/mpegts,packetsize=188,systemstream=true'
+)
+factory.set_launch("( %s ! rtpmp2tpay name=pay0 pt=33 mtu=1328 )" % source)
 server.get_mount_points().add_factory("/live", factory)
 server.attach(None); print(server.get_bound_port(), flush=True)
 GLib.MainLoop().run()
 """
 
 
-def _gst(transport: str, readers: int, rate: float, seconds: float) -> tuple[float, tuple[int, int, int]]:
-    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
-    probe.close()
-    server = subprocess.Popen(["/usr/bin/python3", "-c", _GST, str(port)], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    url = f"rtsp://127.0.0.1:{server.stdout.readline().strip()}/live"
+@contextmanager
+def _server(kind: str, rate: float) -> Iterator[tuple[Child, int]]:
+    """A server at work, and its port."""
+    if kind == "terzetto":
+        with _child([sys.executable, "-m", "bench.rtsp_server", str(rate)]) as child:
+            yield child, int(child.lines().readline())
+        return
+    if not rate:
+        with _child(["/usr/bin/python3", "-c", _GST, "0"]) as child:
+            yield child, int(child.lines().readline())
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     stop = threading.Event()
-    feeder = threading.Thread(target=_feed_udp, args=(port, rate, stop))
-    feeder.start()
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_read, args=(url, transport, readers, seconds, theirs)
-    )
-    process.start()
+    feeder = threading.Thread(target=_feed, args=(port, rate, stop))
+    with _child(["/usr/bin/python3", "-c", _GST, str(port)]) as child:
+        feeder.start()
+        try:
+            yield child, int(child.lines().readline())
+        finally:
+            stop.set()
+            feeder.join()
+
+
+@contextmanager
+def _child(argv: Sequence[str]) -> Iterator[Child]:
+    child = Child(argv, capture="stdout")
     try:
-        ours.recv()
-        before = _cpu_of(server.pid)
-        time.sleep(seconds)
-        used = _cpu_of(server.pid) - before
-        totals: tuple[int, int, int] = ours.recv()
-        process.join()
+        yield child
     finally:
-        stop.set()
-        feeder.join()
-        server.terminate()
-        server.wait()
-    return used, totals
+        child.close()
 
 
-def _feed_udp(port: int, rate: float, stop: threading.Event) -> None:
+def _feed(port: int, rate: float, stop: threading.Event) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    per_batch = rate * 1e6 * INTERVAL / 8 / len(PAYLOAD)
-    sequence, owed, due = 0, 0.0, time.monotonic()
-    packet = (b"\x47\x1f\xff\x10" + bytes(184)) * 7
-    while not stop.is_set():
-        owed += per_batch
-        timestamp = int(time.monotonic() * 90_000) & 0xFFFFFFFF
-        while owed >= 1:
-            owed -= 1
-            sock.sendto(struct.pack("!BBHII", 0x80, 33, sequence, timestamp, 1) + packet, ("127.0.0.1", port))
-            sequence = sequence + 1 & 0xFFFF
-        due += INTERVAL
-        time.sleep(max(0.0, due - time.monotonic()))
+    sent, began = 0, time.monotonic()
+    while not stop.wait(INTERVAL):
+        elapsed = time.monotonic() - began
+        count = int(elapsed * rate * 1e6 / 8 / len(PAYLOAD)) - sent
+        for number in range(sent, sent + count):
+            header = struct.pack("!BBHII", 0x80, 33, number & 0xFFFF, int(elapsed * 90_000) & 0xFFFFFFFF, 1)
+            sock.sendto(header + PAYLOAD, ("127.0.0.1", port))
+        sent += count
+    sock.close()
 
 
-def _cpu_of(pid: int) -> float:
+def measure(kind: str, transport: str, readers: int, rate: float, seconds: float) -> FanOut:
+    """One run."""
+    result = FanOut(server=kind, transport=transport, readers=readers, rate=rate, seconds=seconds)
+    with _server(kind, rate) as (server, port):
+        argv = [tool("rtspread"), "127.0.0.1", str(port), "/live", transport, str(readers), str(seconds)]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        watchdog = threading.Timer(_PATIENCE + seconds, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                return attrs.evolve(result, error=_last_words(process))
+            before, machine = _cpu(server.pid), busy()
+            line = process.stdout.readline()
+            cpu, after = _cpu(server.pid) - before, busy()
+            if not line:
+                return attrs.evolve(result, error=_last_words(process))
+        finally:
+            watchdog.cancel()
+            process.kill()
+            process.wait()
+    size, packets, lost = map(int, line.split())
+    everything = max(after.everything - machine.everything, 1e-9)
+    return attrs.evolve(
+        result,
+        cpu=cpu,
+        bytes=size,
+        packets=packets,
+        lost=lost,
+        foreign_cpu_percent=100 * max(after.working - machine.working - cpu, 0.0) / everything,
+    )
+
+
+def _cpu(pid: int) -> float:
+    # To a hundredth of a second, but of threads that have ended as well: gst-rtsp-server's come and go.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
-    """Measure, and print one line per case."""
+def _last_words(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.read().strip()[-200:] or "the readers did not get started"
+
+
+def table(results: Sequence[FanOut]) -> str:
+    """Medians of both servers, row by row."""
+    rows = [
+        "| by | readers | terzetto, CPU s/GB | gst-rtsp-server, CPU s/GB | ratio | lost %, terzetto | gst |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    paced = [each for each in results if each.rate and not each.error]
+    for transport, readers in dict.fromkeys((each.transport, each.readers) for each in paced):
+        own, other = (
+            [each for each in paced if (each.transport, each.readers, each.server) == (transport, readers, kind)]
+            for kind in KINDS
+        )
+        if own and other:
+            ours, theirs = (statistics.median(each.cpu_per_gb for each in runs) for runs in (own, other))
+            lost = (statistics.median(each.lost_percent for each in runs) for runs in (own, other))
+            cells = [transport.upper(), str(readers), f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.2f}"]
+            rows.append(f"| {' | '.join([*cells, *(f'{each:.2f}' for each in lost)])} |")
+    fast = [each for each in results if not each.rate and not each.error]
+    if fast:
+        rows += ["", "| one reader over TCP, as fast as it goes | Mbit/s | CPU s/GB |", "|---|---|---|"]
+    for kind in KINDS:
+        runs = [each for each in fast if each.server == kind]
+        if runs:
+            speed = statistics.median(each.mbits for each in runs)
+            cost = statistics.median(each.cpu_per_gb for each in runs)
+            rows.append(f"| {kind} | {speed:.0f} | {cost:.1f} |")
+    return "\n".join(rows) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print a table of medians; 0 when every run gave figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--readers", default="1,10,50,100")
-    parser.add_argument("--transport", default="tcp,udp")
-    parser.add_argument("--rate", type=float, default=8.0, help="Mbit/s of payload")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--gst", action="store_true", help="measure gst-rtsp-server as well")
-    options = parser.parse_args()
-    print(f"{'server':10} {'by':4} {'readers':>7} {'CPU s/GB':>9} {'CPU %':>6} {'Mbit/s':>8} {'lost':>6}")
-    for transport in options.transport.split(","):
-        for readers in map(int, options.readers.split(",")):
-            kinds = ["terzetto", "gst"] if options.gst else ["terzetto"]
-            for kind in kinds:
-                if kind == "gst":
-                    used, totals = _gst(transport, readers, options.rate, options.seconds)
-                else:
-                    used, totals = trio.run(_serve, transport, readers, options.rate, options.seconds)
-                size, _, lost = totals
-                print(
-                    f"{kind:10} {transport:4} {readers:7} {used / max(size, 1) * 1e9:9.2f}"
-                    f" {100 * used / options.seconds:6.1f} {8e-6 * size / options.seconds:8.1f} {lost:6}"
-                )
-                sys.stdout.flush()
+    add = parser.add_argument
+    add("--readers", default="1,10,50,100")
+    add("--transport", default="tcp,udp")
+    add("--server", default=",".join(KINDS))
+    add("--rate", type=float, default=8.0, help="Mbit/s of payload to each reader")
+    add("--seconds", type=float, default=8.0)
+    add("--repeat", type=int, default=3)
+    add("--no-fastest", action="store_true", help="leave out the reader that sets the pace")
+    add("--out", type=Path, help="append every run to this file, a line of JSON each")
+    add("--report", type=Path, nargs="+", help="measure nothing, make the table of these files")
+    add("--into", type=Path, help=f"write the table into a page, between {BEGIN} and its end")
+    options = parser.parse_args(argv)
+    if options.report:
+        lines = [line for path in options.report for line in path.read_text().splitlines()]
+        results = [FanOut(**json.loads(line)) for line in lines]
+    else:
+        results = _measure_all(options)
+    text = table(results)
+    print(text, end="")
+    if options.into:
+        page: Path = options.into
+        page.write_text(replace_between(page.read_text(), text, begin=BEGIN, end=END))
+    return 1 if any(result.error for result in results) else 0
+
+
+def _measure_all(options: argparse.Namespace) -> list[FanOut]:
+    if not os.path.exists("/usr/bin/python3"):
+        raise BenchError("gst-rtsp-server is run by /usr/bin/python3, which is missing")
+    cases = [
+        (transport, int(readers), options.rate)
+        for transport in options.transport.split(",")
+        for readers in options.readers.split(",")
+    ]
+    if not options.no_fastest:
+        cases.append(("tcp", 1, 0.0))
+    results = []
+    for _ in range(options.repeat):
+        for transport, readers, rate in cases:
+            for kind in options.server.split(","):
+                result = measure(kind, transport, readers, rate, options.seconds)
+                print(result.line(), file=sys.stderr, flush=True)
+                results.append(result)
+                if options.out:
+                    with options.out.open("a", encoding="utf-8") as out:
+                        out.write(json.dumps(attrs.asdict(result)) + "\n")
+    return results
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
