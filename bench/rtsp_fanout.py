@@ -33,7 +33,7 @@ from bench.machine import BenchError, busy, tool
 from bench.rtsp_server import INTERVAL, PAYLOAD
 from bench.table import replace_between
 
-__all__ = ["FanOut", "main", "table"]
+__all__ = ["FanOut", "main", "make_parser", "table"]
 
 KINDS: Final = ("terzetto", "gst")
 BEGIN: Final = "<!-- bench rtsp: begin -->"
@@ -70,6 +70,11 @@ class FanOut:
     def mbits(self) -> float:
         """Mbit/s of payload, of all readers together."""
         return 8e-6 * self.bytes / self.seconds
+
+    @property
+    def delivered_percent(self) -> float:
+        """Of what all readers together should have had in that time."""
+        return min(100 * self.mbits / (self.rate * self.readers), 100.0) if self.rate else 100.0
 
     @property
     def lost_percent(self) -> float:
@@ -201,20 +206,24 @@ def _last_words(process: subprocess.Popen[str]) -> str:
 def table(results: Sequence[FanOut]) -> str:
     """Medians of both servers, row by row."""
     rows = [
-        "| by | readers | terzetto, CPU s/GB | gst-rtsp-server, CPU s/GB | ratio | lost %, terzetto | gst |",
+        "| by | readers | terzetto, CPU s/GB | gst-rtsp-server, CPU s/GB | ratio | delivered %, terzetto | gst |",
         "|---|---|---|---|---|---|---|",
     ]
     paced = [each for each in results if each.rate and not each.error]
     for transport, readers in dict.fromkeys((each.transport, each.readers) for each in paced):
         own, other = (
-            [each for each in paced if (each.transport, each.readers, each.server) == (transport, readers, kind)]
+            [
+                each
+                for each in paced
+                if (each.transport, each.readers, each.server) == (transport, readers, kind)
+            ]
             for kind in KINDS
         )
         if own and other:
             ours, theirs = (statistics.median(each.cpu_per_gb for each in runs) for runs in (own, other))
-            lost = (statistics.median(each.lost_percent for each in runs) for runs in (own, other))
+            came = (statistics.median(each.delivered_percent for each in runs) for runs in (own, other))
             cells = [transport.upper(), str(readers), f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.2f}"]
-            rows.append(f"| {' | '.join([*cells, *(f'{each:.2f}' for each in lost)])} |")
+            rows.append(f"| {' | '.join([*cells, *(f'{each:.1f}' for each in came)])} |")
     fast = [each for each in results if not each.rate and not each.error]
     if fast:
         rows += ["", "| one reader over TCP, as fast as it goes | Mbit/s | CPU s/GB |", "|---|---|---|"]
@@ -227,8 +236,8 @@ def table(results: Sequence[FanOut]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, and print a table of medians; 0 when every run gave figures."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -243,7 +252,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--out", type=Path, help="append every run to this file, a line of JSON each")
     add("--report", type=Path, nargs="+", help="measure nothing, make the table of these files")
     add("--into", type=Path, help=f"write the table into a page, between {BEGIN} and its end")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print a table of medians; 0 when every run gave figures."""
+    options = make_parser().parse_args(argv)
     if options.report:
         lines = [line for path in options.report for line in path.read_text().splitlines()]
         results = [FanOut(**json.loads(line)) for line in lines]

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from bench.result import Result, read_results, write_result
+from bench.rtsp_fanout import FanOut, table
 from bench.table import markdown, replace_between
 
 
@@ -22,10 +23,10 @@ def run(pair: str, cpu: float, **others: object) -> Result:
 def test_medians_stand_beside_their_ratio_to_the_reference() -> None:
     results = [run("terzetto", cpu) for cpu in (10.0, 90.0, 20.0)]
     results += [run("librist", cpu, is_reference=True) for cpu in (40.0, 40.0, 1.0)]
-    table = markdown(results)
-    assert "**20 Mbit/s**" in table
-    assert "| terzetto | 20.0 (0.50) | 40.0 (0.50) | 0 |" in table
-    assert "| librist | 40.0 | 80.0 | 0 |" in table
+    text = markdown(results)
+    assert "**20 Mbit/s**" in text
+    assert "| terzetto | 20.0 (0.50) | 40.0 (0.50) | 0 |" in text
+    assert "| librist | 40.0 | 80.0 | 0 |" in text
 
 
 def test_a_pair_that_never_ran_shows_its_error() -> None:
@@ -63,3 +64,26 @@ def test_the_published_table_is_made_of_the_published_figures() -> None:
     table = markdown(read_results(root / "bench" / "results" / "rist-simple.jsonl"))
     page = (root / "docs" / "performance.md").read_text(encoding="utf-8")
     assert replace_between(page, table, begin="<!-- bench: begin -->", end="<!-- bench: end -->") == page
+
+
+def fan_out(server: str, cpu: float, **others: object) -> FanOut:
+    plain = FanOut(
+        server=server,
+        transport="tcp",
+        readers=10,
+        rate=8.0,
+        seconds=10.0,
+        cpu=cpu,
+        bytes=100_000_000,
+        packets=9,
+    )
+    return attrs.evolve(plain, **others)  # type: ignore[arg-type]
+
+
+def test_a_fan_out_stands_beside_the_other_server_s() -> None:
+    results = [fan_out("terzetto", cpu) for cpu in (0.1, 9.0, 0.2)]
+    results += [fan_out("gst", cpu, bytes=50_000_000) for cpu in (0.4, 0.4)]
+    results += [fan_out("gst", 1.0, rate=0.0), fan_out("gst", 1.0, error="it fell over")]
+    text = table(results)
+    assert "| TCP | 10 | 2.0 | 8.0 | 0.25 | 100.0 | 50.0 |" in text
+    assert "| gst | 80 | 10.0 |" in text

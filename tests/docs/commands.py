@@ -87,6 +87,12 @@ def _bench(arguments: list[str]) -> None:
     make_parser().parse_args(arguments)
 
 
+def _bench_rtsp(arguments: list[str]) -> None:
+    from bench.rtsp_fanout import make_parser
+
+    make_parser().parse_args(arguments)
+
+
 def _pytest(arguments: list[str]) -> None:
     for word in arguments:
         if word.startswith("--"):
@@ -118,7 +124,7 @@ def _tool(section: str) -> Callable[[list[str]], None]:
     return check
 
 
-_MODULES: Final = {"pip": _pip, "pytest": _pytest, "bench": _bench}
+_MODULES: Final = {"pip": _pip, "pytest": _pytest, "bench": _bench, "bench.rtsp_fanout": _bench_rtsp}
 
 _PROGRAMS: Final = {
     "tox": _tox,

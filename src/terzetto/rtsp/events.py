@@ -16,6 +16,7 @@ __all__ = [
     "Disconnected",
     "KeyframeWanted",
     "PacketsLost",
+    "PacketsNotUnderstood",
     "PtsQuality",
     "ReconnectGivenUp",
     "ReconnectScheduled",
@@ -122,6 +123,16 @@ class PacketsLost:
 
 
 @frozen
+class PacketsNotUnderstood:
+    """Packets of a media were dropped because they made no sense. Told at the first, second, fourth, eighth, ..."""
+
+    media: int
+    reason: str
+    count: int
+    """How many there have been, for this reason."""
+
+
+@frozen
 class SourceChanged:
     """Another source (SSRC) sends this media now: a camera or encoder started anew."""
 
@@ -154,6 +165,7 @@ ClientEvent: TypeAlias = (
     | StateChanged
     | ServerNotice
     | PacketsLost
+    | PacketsNotUnderstood
     | SourceChanged
     | SourceLeft
     | KeyframeWanted

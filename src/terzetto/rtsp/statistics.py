@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
@@ -12,9 +12,12 @@ from terzetto.rtsp.core.reception import Reception, Track
 
 __all__ = [
     "ConnectionStatistics",
+    "FormatReceiveStatistics",
+    "FormatSendStatistics",
     "MediaReceiveStatistics",
     "MediaSendStatistics",
     "SessionReceiveStatistics",
+    "SessionSendStatistics",
     "media_received",
     "media_sent",
     "session_received",
@@ -27,6 +30,29 @@ class ConnectionStatistics:
 
     bytes_received: int = 0
     bytes_sent: int = 0
+    tunnel: str = "none"
+    """``http`` or ``websocket`` where the client came through one."""
+
+
+@frozen(kw_only=True)
+class FormatReceiveStatistics:
+    """What came of one format (payload type) of a media."""
+
+    payload_type: int
+    packets: int = 0
+    last_sequence: int | None = None
+    """Extended: it does not wrap."""
+    last_timestamp: int | None = None
+
+
+@frozen(kw_only=True)
+class FormatSendStatistics:
+    """What was sent of one format (payload type) of a media."""
+
+    payload_type: int
+    packets: int = 0
+    last_sequence: int | None = None
+    last_timestamp: int | None = None
 
 
 @frozen(kw_only=True)
@@ -43,12 +69,20 @@ class MediaReceiveStatistics:
     errors: Mapping[str, int] = field(factory=dict)
     """Why packets were not understood, and how many each."""
     rtcp_packets: int = 0
+    rtcp_in_error: int = 0
+    rtcp_sent: int = 0
+    """Reports that went back."""
     jitter: float = 0.0
     """Interarrival jitter in seconds."""
     last_sequence: int | None = None
+    """Extended: it does not wrap."""
     last_timestamp: int | None = None
     last_ntp: Micros | None = None
     remote_ssrc: int | None = None
+    local_ssrc: int | None = None
+    """What our reports are called."""
+    formats: tuple[FormatReceiveStatistics, ...] = ()
+    """One each, in the order of the description. They share a source, so loss and jitter are the media's."""
 
 
 @frozen(kw_only=True)
@@ -63,7 +97,13 @@ class MediaSendStatistics:
     """As the peer's reports say."""
     last_sequence: int | None = None
     last_timestamp: int | None = None
+    last_ntp: Micros | None = None
+    """The wall clock that goes with it, microseconds since 1970."""
     local_ssrc: int | None = None
+    remote_ssrc: int | None = None
+    """Of the last peer that reported."""
+    formats: tuple[FormatSendStatistics, ...] = ()
+    """One each, in the order of the description."""
 
 
 @frozen(kw_only=True)
@@ -97,12 +137,54 @@ class SessionReceiveStatistics:
         return sum(media.in_error for media in self.medias)
 
     @property
+    def rtcp_packets(self) -> int:
+        """Of all medias."""
+        return sum(media.rtcp_packets for media in self.medias)
+
+    @property
+    def rtcp_in_error(self) -> int:
+        """Of all medias."""
+        return sum(media.rtcp_in_error for media in self.medias)
+
+    @property
     def jitter(self) -> float:
         """The mean of the medias'."""
         return sum(media.jitter for media in self.medias) / len(self.medias) if self.medias else 0.0
 
 
-def media_received(track: Track) -> MediaReceiveStatistics:
+@frozen(kw_only=True)
+class SessionSendStatistics:
+    """What was sent to one reader."""
+
+    medias: tuple[MediaSendStatistics, ...] = ()
+    shed: int = 0
+    """Packets left out because the reader was too slow."""
+    rtcp_received: int = 0
+    """Reports that came back."""
+    rtcp_in_error: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Of all medias, headers included."""
+        return sum(media.bytes for media in self.medias)
+
+    @property
+    def packets(self) -> int:
+        """Of all medias."""
+        return sum(media.packets for media in self.medias)
+
+    @property
+    def rtcp_packets(self) -> int:
+        """Of all medias."""
+        return sum(media.rtcp_packets for media in self.medias)
+
+    @property
+    def reported_lost(self) -> int:
+        """Of all medias, as the reader's reports say."""
+        return sum(media.reported_lost for media in self.medias)
+
+
+def media_received(track: Track, *, local_ssrc: int | None = None) -> MediaReceiveStatistics:
     """A snapshot of one track."""
     source = track.source
     rate = next((rate for rate, _ in track.formats.values() if rate), 0)
@@ -115,11 +197,15 @@ def media_received(track: Track) -> MediaReceiveStatistics:
         in_error=track.errors.total(),
         errors=dict(track.errors),
         rtcp_packets=track.rtcp_received,
+        rtcp_in_error=track.rtcp_faults.total(),
+        rtcp_sent=track.rtcp_sent,
         jitter=source.jitter / rate if source and rate else 0.0,
         last_sequence=source.highest_sequence if source else None,
         last_timestamp=source.last_timestamp if source else None,
         last_ntp=track.stamp[3],
         remote_ssrc=source.ssrc if source else None,
+        local_ssrc=local_ssrc,
+        formats=_formats_received(track),
     )
 
 
@@ -128,7 +214,7 @@ def session_received(reception: Reception | None, *, shed: int = 0) -> SessionRe
     if reception is None:
         return SessionReceiveStatistics(shed=shed)
     return SessionReceiveStatistics(
-        medias=tuple(media_received(track) for track in reception.tracks),
+        medias=tuple(media_received(track, local_ssrc=reception.ssrc) for track in reception.tracks),
         foreign=reception.foreign,
         shed=shed,
     )
@@ -144,5 +230,42 @@ def media_sent(index: int, sender: MediaSender) -> MediaSendStatistics:
         reported_lost=sender.reported_lost,
         last_sequence=sender.last_sequence,
         last_timestamp=sender.last_timestamp,
+        last_ntp=sender.last_ntp,
         local_ssrc=sender.ssrc,
+        remote_ssrc=sender.reporter,
+        formats=tuple(
+            FormatSendStatistics(
+                payload_type=payload_type, packets=packets, last_sequence=sequence, last_timestamp=timestamp
+            )
+            for payload_type, packets, sequence, timestamp in _by_format(
+                sender.payload_types,
+                sender.by_format,
+                (sender.packets, sender.last_sequence, sender.last_timestamp),
+            )
+        ),
     )
+
+
+def _formats_received(track: Track) -> tuple[FormatReceiveStatistics, ...]:
+    source = track.source
+    whole = (
+        track.packets_received,
+        source.highest_sequence if source else None,
+        source.last_timestamp if source else None,
+    )
+    return tuple(
+        FormatReceiveStatistics(
+            payload_type=payload_type, packets=packets, last_sequence=sequence, last_timestamp=timestamp
+        )
+        for payload_type, packets, sequence, timestamp in _by_format(track.formats, track.by_format, whole)
+    )
+
+
+def _by_format(
+    payload_types: Iterable[int],
+    counts: Mapping[int, tuple[int, int, int]] | None,
+    whole: tuple[int, int | None, int | None],
+) -> Iterator[tuple[int, int, int | None, int | None]]:
+    """Payload type, packets, sequence number and timestamp; a media's only format has all that the media has."""
+    for payload_type in payload_types:
+        yield payload_type, *(whole if counts is None else counts.get(payload_type, (0, None, None)))

@@ -30,6 +30,7 @@ class MediaSender:
     def __init__(
         self, media: Media, *, wall_clock_offset: Micros, cname: str = "terzetto", ssrc: int | None = None
     ) -> None:
+        self.payload_types: Final = tuple(each.payload_type for each in media.formats)
         self._clocks = {each.payload_type: each.clock_rate for each in media.formats}
         self._tests = {each.payload_type: starts_clock_test(each.codec) for each in media.formats}
         self._offset = wall_clock_offset
@@ -45,8 +46,14 @@ class MediaSender:
         self.reports = 0
         self.last_sequence: int | None = None
         self.last_timestamp: int | None = None
+        self.last_ntp: Micros | None = None
+        """The sender's wall clock at the newest packet that a clock can start from."""
+        # Where formats share a media, each is counted: packets, newest sequence number, newest timestamp.
+        self.by_format: dict[int, tuple[int, int, int]] | None = {} if len(media.formats) > 1 else None
         self.reported_lost = 0
         self.last_block: ReportBlock | None = None
+        self.reporter: int | None = None
+        """Who reported last."""
 
     def accept(
         self, packets: Sequence[Buffer], *, now: Micros, ntp: Micros | None = None
@@ -83,11 +90,14 @@ class MediaSender:
         test = self._tests.get(payload_type)
         clock_rate = self._clocks.get(payload_type, 0)
         if clock_rate and (test is None or self._anchor is None or test(memoryview(packets[-1])[12:])):
-            self._anchor = (timestamp, now + self._offset if ntp is None else ntp, clock_rate)
+            self.last_ntp = now + self._offset if ntp is None else ntp
+            self._anchor = (timestamp, self.last_ntp, clock_rate)
             self._anchored_at = now
             if self._report_due is None:
                 # The first report goes out at once: receivers cannot align medias before it.
                 self._report_due = now
+        if self.by_format is not None:
+            self._count_formats(self.by_format, packets)
         return [self._with_own_ssrc(packet) for packet in packets] if foreign else packets
 
     def next_timeout(self) -> Micros | None:
@@ -126,11 +136,21 @@ class MediaSender:
         elapsed = now - self._anchored_at
         return timestamp + elapsed * clock_rate // MICROS_PER_SECOND - clock_rate // 10 & 0xFFFF_FFFF
 
-    def hear_report(self, block: ReportBlock) -> None:
-        """A receiver reported on us."""
-        if block.ssrc == self.ssrc:
-            self.last_block = block
-            self.reported_lost = block.cumulative_lost
+    def hear_report(self, block: ReportBlock, reporter: int) -> bool:
+        """A receiver reported, on us perhaps; whether it did."""
+        if block.ssrc != self.ssrc:
+            return False
+        self.last_block = block
+        self.reported_lost = block.cumulative_lost
+        self.reporter = reporter
+        return True
+
+    @staticmethod
+    def _count_formats(counts: dict[int, tuple[int, int, int]], packets: Sequence[Buffer]) -> None:
+        for packet in packets:
+            _, second, sequence, timestamp, _ = FIXED_HEADER.unpack_from(packet)
+            payload_type = second & 0x7F
+            counts[payload_type] = (counts.get(payload_type, (0,))[0] + 1, sequence, timestamp)
 
     def _with_own_ssrc(self, packet: Buffer) -> bytes:
         first, second, sequence, timestamp, _ = FIXED_HEADER.unpack_from(packet)

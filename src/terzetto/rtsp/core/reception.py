@@ -26,7 +26,14 @@ from terzetto.rtsp.core.media_keys import MediaKeys
 from terzetto.rtsp.core.media_time import SessionTime, TrackTime
 from terzetto.rtsp.core.packet_receiver import Arrival, SourceReceiver
 from terzetto.rtsp.core.random_access import Test, starts_clock_test
-from terzetto.rtsp.events import PacketsLost, PtsQuality, RtspPacket, SourceChanged, SourceLeft
+from terzetto.rtsp.events import (
+    PacketsLost,
+    PacketsNotUnderstood,
+    PtsQuality,
+    RtspPacket,
+    SourceChanged,
+    SourceLeft,
+)
 from terzetto.rtsp.wire.description import Media
 from terzetto.rtsp.wire.interleaved import Frame
 
@@ -81,7 +88,7 @@ class PacketsArrived:
     packets: list[RtspPacket]
 
 
-ReceptionEvent: TypeAlias = PacketsArrived | PacketsLost | SourceChanged | SourceLeft
+ReceptionEvent: TypeAlias = PacketsArrived | PacketsLost | PacketsNotUnderstood | SourceChanged | SourceLeft
 
 
 class Track:
@@ -109,6 +116,10 @@ class Track:
         self.rtcp_received = 0
         self.lost = 0
         self.faults: Counter[str] = Counter()
+        self.rtcp_faults: Counter[str] = Counter()
+        self.rtcp_sent = 0
+        # Where formats share a media, each is counted: packets, newest sequence number, newest timestamp.
+        self.by_format: Final[dict[int, tuple[int, int, int]] | None] = {} if len(self.formats) > 1 else None
 
     @property
     def errors(self) -> Counter[str]:
@@ -155,7 +166,8 @@ class Reception:
         self, setups: Sequence[TrackSetup], settings: ReceptionSettings, *, ssrc: int, now: Micros
     ) -> None:
         self._settings = settings
-        self._ssrc = ssrc
+        self.ssrc: Final = ssrc
+        """What our reports are called."""
         time = SessionTime()
         self.tracks: Final = [Track(setup, time, settings) for setup in setups]
         self._by_channel: Final = {
@@ -294,18 +306,18 @@ class Reception:
         size = len(data)
         track.bytes_received += size
         if size < FIXED_HEADER_SIZE:
-            track.faults["RTP header is truncated"] += 1
+            self._fault(track, "RTP header is truncated")
             return
         first, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(data)
         if first & 0xC0 != 0x80 or 192 <= second <= 223:
-            track.faults["not RTP"] += 1
+            self._fault(track, "not RTP")
             return
         if size == FIXED_HEADER_SIZE and not ssrc:
             return  # somebody opens a firewall
         known = track.formats.get(second & 0x7F)
         if known is None:
             if track.formats:
-                track.faults["unknown payload type"] += 1
+                self._fault(track, "unknown payload type")
                 return
             known = (0, None)
         clock_rate, test = known
@@ -329,6 +341,12 @@ class Reception:
         if arrivals:
             self._deliver(track, source, arrivals, now)
 
+    def _fault(self, track: Track, reason: str) -> None:
+        """Count what was not understood, and tell of it ever more rarely: a flood of it is one fault."""
+        count = track.faults[reason] = track.faults[reason] + 1
+        if count & (count - 1) == 0:
+            self._events.append(PacketsNotUnderstood(track.index, reason, count))
+
     def _is_new_source(self, track: Track, ssrc: int, data: Buffer) -> bool:
         """Whether to believe in another source: one datagram, which anybody may forge, is not enough."""
         if track.is_reliable or (track.candidate is not None and track.candidate[0] == ssrc):
@@ -343,10 +361,17 @@ class Reception:
                 try:
                     packet = RtpPacket.decode(data)
                 except MalformedPacket as exc:
-                    track.faults[exc.reason] += 1
+                    self._fault(track, exc.reason)
                     continue
                 end = len(data) - packet.padding
                 start = end - len(packet.payload)
+            if track.by_format is not None:
+                payload_type = second & 0x7F
+                track.by_format[payload_type] = (
+                    track.by_format.get(payload_type, (0,))[0] + 1,
+                    sequence,
+                    timestamp,
+                )
             if lost:
                 track.lost += lost
                 self._events.append(PacketsLost(track.index, lost))
@@ -389,7 +414,7 @@ class Reception:
         track.rtcp_received += 1
         compound = decode_compound(data)
         if compound.fault is not None:
-            track.faults[compound.fault] += 1
+            track.rtcp_faults[compound.fault] += 1
         for packet in compound.packets:
             if isinstance(packet, SenderReport):
                 if track.source is None:
@@ -405,12 +430,13 @@ class Reception:
             if target is None:
                 continue
             blocks = (track.source.report_block(now=now),) if track.source is not None else ()
-            report = ReceiverReport(self._ssrc, blocks).encode()
-            names = SourceDescription.of(self._ssrc, self._settings.cname).encode()
+            report = ReceiverReport(self.ssrc, blocks).encode()
+            names = SourceDescription.of(self.ssrc, self._settings.cname).encode()
             compounds: Sequence[Buffer] = (report + names,)
             if track.setup.keys is not None:
                 compounds = track.setup.keys.seal(compounds, is_rtcp=True)
             if compounds:
+                track.rtcp_sent += 1
                 self._transmits.append(Run(target, compounds, 2 * slot + 1))
 
     def _report_target(self, track: Track) -> Address | None:
@@ -434,5 +460,5 @@ class Reception:
                 punch: Sequence[Buffer] = (_RTCP_PUNCH,)
                 if setup.keys is not None:
                     # A strict server complains about reports that it cannot open, or of a source it was not told.
-                    punch = setup.keys.seal((ReceiverReport(self._ssrc, ()).encode(),), is_rtcp=True)
+                    punch = setup.keys.seal((ReceiverReport(self.ssrc, ()).encode(),), is_rtcp=True)
                 self._transmits.append(Run(Address(setup.host, track.rtcp_port), punch, 2 * slot + 1))

@@ -146,6 +146,6 @@ class Transmission:
         for packet in compound.packets:
             if isinstance(packet, (ReceiverReport, SenderReport)):
                 for block in packet.blocks:
-                    self.senders[media].hear_report(block)
+                    self.senders[media].hear_report(block, packet.ssrc)
         if compound.fault is None and compound.unknown and wants_keyframe(data):
             self._events.append(KeyframeWanted(media))

@@ -38,10 +38,13 @@ _LOG = logging.getLogger("terzetto.rtsp")
 class RtspServerConnection:
     """One client's connection; handlers get it with each request."""
 
-    def __init__(self, server: RtspServer, stream: ByteStream, number: int, *, is_secure: bool) -> None:
+    def __init__(
+        self, server: RtspServer, stream: ByteStream, number: int, *, is_secure: bool, tunnel: str = "none"
+    ) -> None:
         options = server.options
         self._server = server
         self._stream = stream
+        self._tunnel = tunnel
         self.number = number
         """Counts connections; no two are the same."""
         self.is_secure = is_secure
@@ -91,7 +94,9 @@ class RtspServerConnection:
     def statistics(self) -> ConnectionStatistics:
         """A snapshot of the counters."""
         return ConnectionStatistics(
-            bytes_received=self.control.bytes_received, bytes_sent=self.control.bytes_sent
+            bytes_received=self.control.bytes_received,
+            bytes_sent=self.control.bytes_sent,
+            tunnel=self._tunnel,
         )
 
     # -- for the server ------------------------------------------------------------------------------------------
@@ -160,12 +165,15 @@ class RtspServerConnection:
                 self._reason = self._reason or event.reason
 
     async def _answer_requests(self) -> None:
+        handler = self._server.handler
         async for request in self._requests:
+            handler.request_received(self, request)
             try:
                 answer = await self._server.dispatcher.answer(self, request)
             except Exception:
                 _LOG.exception("a handler failed at %s", request.method)
                 answer = self._server.dispatcher.failure()
+            handler.response_sent(self, request, answer.response)
             self.control.respond(answer.response, now=current_micros(), close=answer.close)
             self._driver.drain()
             if answer.after is not None:

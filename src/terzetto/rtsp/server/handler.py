@@ -92,8 +92,17 @@ class RtspHandler:
     async def session_closed(self, session: RtspServerSession, reason: str) -> None:
         """A session ended; told exactly once, after which nothing comes from it."""
 
+    def request_received(self, connection: RtspServerConnection, request: Request) -> None:
+        """Every request, before anything is done about it: for logs, not for changes."""
+
+    def response_sent(self, connection: RtspServerConnection, request: Request, response: Response) -> None:
+        """Every answer, refusals as well, just before it is written."""
+
     def packets_lost(self, session: RtspServerSession, media: int, count: int) -> None:
         """A publisher's packets are missing."""
+
+    def decode_error(self, session: RtspServerSession, media: int, reason: str) -> None:
+        """A publisher's packet made no sense, and was dropped; told ever more rarely while it goes on."""
 
     def write_error(self, session: RtspServerSession, reason: str) -> None:
         """A reader is too slow: its backlog began to overflow."""

@@ -26,7 +26,7 @@ from terzetto.rtsp.server.connection import RtspServerConnection
 from terzetto.rtsp.server.dispatch import Dispatcher
 from terzetto.rtsp.server.handler import RtspHandler
 from terzetto.rtsp.server.session import RtspServerSession
-from terzetto.rtsp.server.tunnel import Tunnels
+from terzetto.rtsp.server.tunnel import Tunnels, tunnel_of
 from terzetto.rtsp.server.udp import ServerUdp
 from terzetto.rtsp.stream import ServerStream
 
@@ -270,7 +270,9 @@ class RtspServer:
                 return
             stream = unwrapped
         self._numbers += 1
-        connection = RtspServerConnection(self, stream, self._numbers, is_secure=self.is_secure)
+        connection = RtspServerConnection(
+            self, stream, self._numbers, is_secure=self.is_secure, tunnel=tunnel_of(stream)
+        )
         self._connections[connection] = None
         await connection.run()
 

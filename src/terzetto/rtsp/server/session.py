@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import frozen
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
@@ -26,31 +25,22 @@ from terzetto.rtsp.core.reception import (
 from terzetto.rtsp.core.rtsp_states import State
 from terzetto.rtsp.core.server_session import Lower, ServerSession
 from terzetto.rtsp.core.transmission import wants_keyframe
-from terzetto.rtsp.events import PacketsLost, RtspPacket
-from terzetto.rtsp.statistics import SessionReceiveStatistics, session_received
+from terzetto.rtsp.events import PacketsLost, PacketsNotUnderstood, RtspPacket
+from terzetto.rtsp.server.account import Account
+from terzetto.rtsp.statistics import SessionReceiveStatistics, SessionSendStatistics, session_received
 from terzetto.rtsp.stream import Batch, Reader, ServerStream
 from terzetto.rtsp.wire.description import Description
-from terzetto.rtsp.wire.interleaved import Frame
+from terzetto.rtsp.wire.interleaved import FRAME_HEADER_SIZE, Frame
 from terzetto.rtsp.wire.url import RtspUrl
 
 if TYPE_CHECKING:
     from terzetto.rtsp.server.connection import RtspServerConnection
     from terzetto.rtsp.server.server import RtspServer
 
-__all__ = ["ReaderStatistics", "RtspServerSession"]
+__all__ = ["RtspServerSession"]
 
 _REPORT_INTERVAL: Micros = 10 * MICROS_PER_SECOND
 _QUEUE_LIMIT = 16_384
-
-
-@frozen(kw_only=True)
-class ReaderStatistics:
-    """What was sent to one reader over TCP."""
-
-    bytes: int = 0
-    packets: int = 0
-    shed: int = 0
-    """Packets left out because the reader was too slow."""
 
 
 class RtspServerSession(Reader):
@@ -75,9 +65,10 @@ class RtspServerSession(Reader):
         self._timer_scope: trio.CancelScope | None = None
         self._thinning: set[int] = set()
         self._closed_reason: str | None = None
-        self._sent_bytes = 0
-        self._sent_packets = 0
+        self._accounts: dict[int, Account] = {}
         self._shed = 0
+        self._rtcp_received = 0
+        self._rtcp_in_error = 0
 
     # -- for handlers --------------------------------------------------------------------------------------------
 
@@ -127,9 +118,14 @@ class RtspServerSession(Reader):
         """Counters of what a publisher sent."""
         return session_received(self._reception, shed=self._queue.shed if self._queue is not None else 0)
 
-    def sent(self) -> ReaderStatistics:
-        """Counters of what a reader was sent over TCP; over UDP everybody is sent what the stream counts."""
-        return ReaderStatistics(bytes=self._sent_bytes, packets=self._sent_packets, shed=self._shed)
+    def sent(self) -> SessionSendStatistics:
+        """Counters of what a reader was sent, and reported back."""
+        return SessionSendStatistics(
+            medias=tuple(account.statistics(media) for media, account in sorted(self._accounts.items())),
+            shed=self._shed,
+            rtcp_received=self._rtcp_received,
+            rtcp_in_error=self._rtcp_in_error,
+        )
 
     # -- for the server ------------------------------------------------------------------------------------------
 
@@ -164,6 +160,9 @@ class RtspServerSession(Reader):
         for index, each in rules.set_up.items():
             if index in back:
                 continue
+            account = self._accounts.setdefault(index, Account(stream.sender(index)))
+            if rules.lower is not Lower.TCP:
+                account.begin()
             if rules.lower is Lower.UDP and each.client_ports is not None:
                 udp = self._server.udp
                 assert udp is not None
@@ -190,6 +189,8 @@ class RtspServerSession(Reader):
             if each.client_ports is not None:
                 rtp, rtcp = (Address(rules.host, port) for port in each.client_ports)
                 stream.deactivate_udp(index, rtp, rtcp)
+        for account in self._accounts.values():
+            account.end()
 
     def start_receiving(self) -> None:
         """RECORD is about to be answered: packets may come."""
@@ -218,8 +219,12 @@ class RtspServerSession(Reader):
             batch = batch.sealed(each.keys.outbound)
         data = batch.interleaved(each.channels[batch.is_rtcp])
         if connection.write(data, limit=options.reader_backlog):
-            self._sent_bytes += len(data)
-            self._sent_packets += len(batch.packets)
+            account = self._accounts[batch.media]
+            if batch.is_rtcp:
+                account.rtcp_packets += len(batch.packets)
+            else:
+                account.packets += len(batch.packets)
+                account.bytes += len(data) - FRAME_HEADER_SIZE * len(batch.packets)
             return
         self._shed += len(batch.packets)
         self._server.handler.write_error(self, "the reader is slower than the stream")
@@ -277,10 +282,14 @@ class RtspServerSession(Reader):
                 return
             data = opened[0]
         compound = decode_compound(data)
+        self._rtcp_received += 1
+        self._rtcp_in_error += compound.fault is not None
+        account = self._accounts.get(media)
         for packet in compound.packets:
             if isinstance(packet, (ReceiverReport, SenderReport)):
                 for block in packet.blocks:
-                    stream.sender(media).hear_report(block)
+                    if stream.sender(media).hear_report(block, packet.ssrc) and account is not None:
+                        account.reported_lost, account.reporter = block.cumulative_lost, packet.ssrc
         if compound.unknown and compound.fault is None and wants_keyframe(data):
             wanted = stream.on_keyframe_wanted
             if wanted is not None:
@@ -376,6 +385,8 @@ class RtspServerSession(Reader):
                     self._queue.put(event.packets)
             elif isinstance(event, PacketsLost):
                 self._server.handler.packets_lost(self, event.media, event.count)
+            elif isinstance(event, PacketsNotUnderstood):
+                self._server.handler.decode_error(self, event.media, event.reason)
 
     def overdue(self) -> str | None:
         """Why the session should end for lack of signs of life, or None."""

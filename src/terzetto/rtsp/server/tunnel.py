@@ -17,7 +17,7 @@ from terzetto.rtsp.wire.fields import Fields
 from terzetto.rtsp.wire.http_head import HeadReader, HttpRequest, HttpResponse
 from terzetto.rtsp.wire.websocket import PROTOCOL, accept_key
 
-__all__ = ["Tunnels"]
+__all__ = ["Tunnels", "tunnel_of"]
 
 _MEDIA_TYPE = "application/x-rtsp-tunnelled"
 # How long a GET may be without its POST. Both come at once, or never.
@@ -85,6 +85,13 @@ class _HttpTunnel(WrappedStream):
             await self._up.aclose()
         finally:
             await super().aclose()
+
+
+def tunnel_of(stream: ByteStream) -> str:
+    """What *stream* goes through: ``none``, ``http`` or ``websocket``."""
+    if isinstance(stream, _HttpTunnel):
+        return "http"
+    return "websocket" if isinstance(stream, WebSocketStream) else "none"
 
 
 class Tunnels:
