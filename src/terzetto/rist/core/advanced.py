@@ -18,10 +18,12 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core import vocabulary as say
 from terzetto.rist.core.advanced_attributes import AttributeSender, AttributeTable
+from terzetto.rist.core.advanced_counting import Counting
 from terzetto.rist.core.advanced_fec import WireFec
 from terzetto.rist.core.advanced_hearing import ControlHearing
 from terzetto.rist.core.advanced_link import AdvancedLink
 from terzetto.rist.core.advanced_media import media_from_run
+from terzetto.rist.core.advanced_outlet import Outlet
 from terzetto.rist.core.advanced_packing import Packing
 from terzetto.rist.core.advanced_pieces import (
     ETHER_TYPES,
@@ -31,7 +33,7 @@ from terzetto.rist.core.advanced_pieces import (
     unwrap_gre,
 )
 from terzetto.rist.core.advanced_settings import AdvancedSettings
-from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline, SendTimeline, widen
+from terzetto.rist.core.advanced_speech import Speech, says_nothing
 from terzetto.rist.core.counters import AdvancedCounters, AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
@@ -42,7 +44,7 @@ from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
 from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, Media, MediaArrival
 from terzetto.rist.events import RistPacket
 from terzetto.rist.quirks import Quirk
-from terzetto.rist.wire.advanced_control import ControlIndex, Echo, FutureNonce, encode_keepalive, encode_text
+from terzetto.rist.wire.advanced_control import ControlIndex, FutureNonce, encode_keepalive, encode_text
 from terzetto.rist.wire.advanced_header import (
     AdvancedRun,
     Flag,
@@ -51,7 +53,6 @@ from terzetto.rist.wire.advanced_header import (
     decode_run,
     looks_like_advanced,
 )
-from terzetto.rist.wire.advanced_nack import RECORDS_SENT, nacks_for
 from terzetto.rist.wire.gre import IPV4
 from terzetto.rist.wire.keepalive import Capability, Keepalive
 from terzetto.rist.wire.vsf import TunnelContent
@@ -61,7 +62,6 @@ __all__ = ["AdvancedTranslator"]
 _KEEPALIVE_INTERVAL: Final[Micros] = MICROS_PER_SECOND
 _OPENING_COPIES: Final = 3
 _FAREWELLS: Final = 3
-_ADVANCED_FRAMINGS: Final = (Framing.ADVANCED, Framing.ARRIVAL)
 _RATE: Final = MICROS_PER_SECOND
 
 
@@ -82,22 +82,18 @@ class AdvancedTranslator(MainTranslator):
         )
         self._advanced = settings
         self.sequence_bits = 32
-        self._send_timeline = SendTimeline(self.clock_rate)
+        self._counting = Counting(self.clock_rate)
         self.clock_rate = _RATE
-        self._timeline: ReceiveTimeline | None = None
         self._link: AdvancedLink | None = None
         self._wire_fec = None if settings.fec is None else WireFec(settings.fec)
+        self._outlet = Outlet(settings, self._counting, self._wire_fec)
         self._counters = AdvancedCounters()
         self._packing = Packing(settings, self._counters)
         self._assembler = UnitAssembler(self._dropped, self._counters)
         self._out_of_turn = UnitAssembler(self._dropped, self._counters)
         self._attributes = AttributeSender()
         self._table = AttributeTable()
-        # Who we are in control messages, until the flow has a number.
-        self._ssrc = int.from_bytes(entropy(4), "big") | 1
-        self._echo_ssrc = 0
-        self._newest_sent = -1
-        self._advanced_since: int | None = None
+        self._speech = Speech(int.from_bytes(entropy(4), "big"), has_tunnel=settings.substrate)
         self._next_keepalive: Micros | None = None
         self._now: Micros = 0
 
@@ -147,10 +143,10 @@ class AdvancedTranslator(MainTranslator):
         if link is None or not link.guest.is_open or self._admits is None or not self._admits.is_alive:
             return False
         if ether_type == IPV4:
-            packets = link.beside(data, PayloadType.IPV4, ssrc=self._ssrc, now=self._now)
+            packets = link.beside(data, PayloadType.IPV4, ssrc=self._speech.ssrc, now=self._now)
         else:
             inner = b"\0\0" + ether_type.to_bytes(2, "big") + bytes(data)
-            packets = link.beside(inner, PayloadType.GRE, ssrc=self._ssrc, now=self._now)
+            packets = link.beside(inner, PayloadType.GRE, ssrc=self._speech.ssrc, now=self._now)
         self._control.append(link.guest.run(packets))
         return True
 
@@ -242,7 +238,7 @@ class AdvancedTranslator(MainTranslator):
         if self._link is not None:
             self._dropped.update(self._link.dropped)
             self._link = None
-        self._newest_datagram = (-1, b"")
+        self._outlet.forget_peer()
         self._next_keepalive = None
         super()._dismiss()
 
@@ -287,36 +283,11 @@ class AdvancedTranslator(MainTranslator):
             if self._link is not None:
                 self._link.heard_tunnel = True
             if isinstance(arrival, MediaArrival):
-                arrivals.append(self._recount(arrival, now))
+                arrivals.append(self._counting.of_main(arrival, now))
             elif isinstance(arrival, FeedbackArrival):
-                said = [self._recount_said(each, now) for each in arrival.said]
+                said = [self._counting.said_in_main(each, now) for each in arrival.said]
                 arrivals.append(arrival._replace(said=said))
         return arrivals
-
-    def _recount(self, arrival: MediaArrival, now: Micros) -> MediaArrival:
-        timeline = self._timeline_of(arrival.flow_id)
-        packets = []
-        for sequence, timestamp, payload, is_retransmission in arrival.packets:
-            micros = timeline.micros_of(timestamp, arrival.clock_rate)
-            time = timeline.time(Framing.MAIN, micros, now, is_late=is_retransmission)
-            if not is_retransmission:
-                timeline.heard(Framing.MAIN, time, now)
-            packets.append((timeline.of_main(sequence), time, payload, is_retransmission))
-        return arrival._replace(packets=packets, clock_rate=_RATE, sequence_bits=32)
-
-    def _recount_said(self, said: Feedback, now: Micros) -> Feedback:
-        if isinstance(said, say.RepeatRequest):
-            near = max(self._newest_sent, 0)
-            return said._replace(sequences=[widen(each, near) for each in said.sequences], sequence_bits=32)
-        if isinstance(said, say.SourceReport) and self._timeline is not None:
-            return said._replace(timestamp=self._timeline.time_of_report(said.timestamp, now))
-        return said
-
-    def _timeline_of(self, flow_id: int) -> ReceiveTimeline:
-        timeline = self._timeline
-        if timeline is None or timeline.flow_id != flow_id:
-            timeline = self._timeline = ReceiveTimeline(flow_id)
-        return timeline
 
     def _take_rest(self, guest: TunnelGuest, reading: TunnelReading, now: Micros) -> None:
         super()._take_rest(guest, reading, now)
@@ -395,7 +366,7 @@ class AdvancedTranslator(MainTranslator):
         media = media_from_run(
             packets,
             bodies,
-            self._timeline_of(flow_id),
+            self._counting.of(flow_id),
             by_arrival=by_arrival,
             now=now,
             dropped=self._dropped,
@@ -456,7 +427,7 @@ class AdvancedTranslator(MainTranslator):
             self._hear_capabilities(link, keepalive, as_librist=keepalive.has_word)
         if not packets.header.ssrc & 1:
             self._take_media(link, run, packets, bodies, arrivals, now)
-        said = [self._understood(each) for each in hearing.said]
+        said = [self._speech.understood(each, link) for each in hearing.said]
         heard: list[Feedback] = [each for each in said if each is not None]
         if hearing.keepalives and not link.heard_tunnel and not heard:
             heard.append(say.Hello(packets.header.ssrc))
@@ -472,18 +443,6 @@ class AdvancedTranslator(MainTranslator):
         for unknown in hearing.unknown[:1]:
             if link.unsupported_due(now):
                 self._say_control(ControlIndex.UNSUPPORTED, unknown.encode(), now)
-
-    def _understood(self, said: Feedback) -> Feedback | None:
-        """A control message's words as the other profiles would have them; None where they are to be passed over."""
-        if isinstance(said, say.EchoResponse):
-            return said._replace(ssrc=self._echo_ssrc) if said.ssrc == self._ssrc else said
-        if (
-            isinstance(said, say.EchoRequest)
-            and self._link is not None
-            and Quirk.NO_ECHO in self._link.quirks
-        ):
-            return None
-        return said
 
     def _take_logins(self, link: AdvancedLink, frames: list[bytes], now: Micros) -> None:
         guest = link.guest
@@ -509,49 +468,25 @@ class AdvancedTranslator(MainTranslator):
         """Datagrams for consecutive *payloads* that share a timestamp."""
         link = self._link
         assert link is not None
-        self._ssrc = flow_id | 1
-        if not link.is_active:
-            self._advanced_since = None
-        elif self._advanced_since is None:
-            begins_in_main = self._advanced.substrate and not self._advanced.at_once
-            self._advanced_since = self._newest_sent + 1 if begins_in_main else 0
-        if not is_retransmission and first_sequence == self._newest_datagram[0]:
-            # The end of the stream, once more: enciphered anew, it would not be what parities are the sum of.
-            return [self._newest_datagram[1]]
-        self._newest_sent = max(self._newest_sent, first_sequence + len(payloads) - 1)
-        # What went out in the Main profile is repeated in it: the receiver may know no other clock yet.
-        if self._advanced_since is not None and first_sequence >= self._advanced_since:
-            link.expect_answer(self._now)
-            datagrams = link.media(
-                payloads,
-                first_sequence=first_sequence,
-                timestamp=timestamp,
-                flow_id=flow_id,
-                is_retransmission=is_retransmission,
-            )
-            if self._wire_fec is not None and not is_retransmission:
-                self._newest_datagram = first_sequence + len(payloads) - 1, bytes(datagrams[-1])
-                datagrams += self._parities(self._wire_fec, link, datagrams, first_sequence)
+        self._speech.ssrc = flow_id | 1
+        datagrams = self._outlet.datagrams(
+            link,
+            payloads,
+            first_sequence=first_sequence,
+            timestamp=timestamp,
+            flow_id=flow_id,
+            is_retransmission=is_retransmission,
+            now=self._now,
+        )
+        if datagrams is not None:
             return datagrams
-        if any(isinstance(payload, Piece) and not payload.is_plain for payload in payloads):
-            return []  # cut for a peer that was lost since; the one that came after it cannot take it
         return super().encode_media(
             payloads,
             first_sequence=first_sequence,
-            timestamp=self._send_timeline.ticks(timestamp),
+            timestamp=self._counting.sending.ticks(timestamp),
             flow_id=flow_id,
             is_retransmission=is_retransmission,
         )
-
-    def _parities(
-        self, fec: WireFec, link: AdvancedLink, datagrams: Sequence[Buffer], first: int
-    ) -> list[Buffer]:
-        timestamp = int.from_bytes(datagrams[0][4:8], "big")
-        return [
-            datagram
-            for index, body in fec.protect(datagrams, first=first, timestamp=timestamp)
-            for datagram in link.control(index, body, ssrc=self._ssrc, now=self._now)
-        ]
 
     def encode_parities(
         self, kind: int, packets: list[Buffer], media: Address
@@ -568,51 +503,15 @@ class AdvancedTranslator(MainTranslator):
         rest: list[Feedback] = []
         for thing in said:
             if isinstance(thing, say.Description) and thing.ssrc:
-                self._ssrc = thing.ssrc | 1
-            controls = self._as_control(link, thing)
+                self._speech.ssrc = thing.ssrc | 1
+            controls = self._speech.messages(thing, link, self._counting, self.nack_type)
             if controls is None:
-                rest.append(self._for_tunnel(link, thing))
+                rest.append(self._counting.for_main(thing, is_active=link.is_active))
             for index, body in controls or ():
-                datagrams += link.control(index, body, ssrc=self._ssrc, now=now)
-        if not self._advanced.substrate or (datagrams and _says_nothing(rest)):
+                datagrams += link.control(index, body, ssrc=self._speech.ssrc, now=now)
+        if not self._advanced.substrate or (datagrams and says_nothing(rest)):
             return datagrams
         return [*super().encode_feedback(rest), *datagrams]
-
-    def _as_control(self, link: AdvancedLink, thing: Feedback) -> list[tuple[int, bytes]] | None:
-        """Index and body of the messages that say it; None where it belongs into the tunnel."""
-        quirks = link.quirks
-        if self._advanced.substrate and not link.reads_control:
-            return None
-        if isinstance(thing, say.RepeatRequest):
-            timeline = self._timeline
-            if timeline is None or timeline.framing not in _ADVANCED_FRAMINGS:
-                return None
-            nacks = nacks_for(
-                thing.ssrc,
-                timeline.on_the_wire(thing.sequences),
-                as_bitmask=self.nack_type == "bitmask",
-                max_records=1 if Quirk.ONE_NACK in quirks else RECORDS_SENT,
-            )
-            return [(nack.kind, nack.encode()) for nack in nacks]
-        if not link.is_active or (Quirk.NO_ECHO in quirks and self._advanced.substrate):
-            return None
-        if isinstance(thing, say.LinkQualityReport):
-            return [(ControlIndex.LINK_QUALITY, thing.quality.encode())]
-        if isinstance(thing, say.EchoRequest):
-            self._echo_ssrc = thing.ssrc
-            return [(ControlIndex.ECHO_REQUEST, Echo(self._ssrc, thing.token, 0, thing.padding).encode())]
-        if isinstance(thing, say.EchoResponse):
-            answer = Echo(thing.ssrc, thing.token, thing.held_for, thing.padding)
-            return [(ControlIndex.ECHO_RESPONSE, answer.encode())]
-        return None
-
-    def _for_tunnel(self, link: AdvancedLink, thing: Feedback) -> Feedback:
-        """The same with the Main profile's numbers."""
-        if isinstance(thing, say.RepeatRequest) and self._timeline is not None:
-            return thing._replace(sequences=self._timeline.on_the_wire(thing.sequences), sequence_bits=16)
-        if isinstance(thing, say.SourceReport) and not link.is_active:
-            return thing._replace(timestamp=self._send_timeline.ticks(thing.timestamp))
-        return thing
 
     # -- helpers -------------------------------------------------------------------------------------------------
 
@@ -622,7 +521,7 @@ class AdvancedTranslator(MainTranslator):
     def _say_control(self, index: int, body: bytes, now: Micros) -> None:
         link = self._link
         if link is not None and not self._settings.is_silent:
-            self._control.append(link.guest.run(link.control(index, body, ssrc=self._ssrc, now=now)))
+            self._control.append(link.guest.run(link.control(index, body, ssrc=self._speech.ssrc, now=now)))
 
     def _say_keepalive(self, now: Micros, *, disconnect: bool = False) -> None:
         link = self._link
@@ -671,12 +570,3 @@ def _parted(run: Run) -> list[tuple[bool, Run]]:
         return [(False, run)]
     parts = groupby(zip(forms, run.datagrams, strict=True), lambda each: each[0])
     return [(form, run._replace(datagrams=[datagram for _, datagram in each])) for form, each in parts]
-
-
-def _says_nothing(rest: Sequence[Feedback]) -> bool:
-    """Whether it is only what opens a compound."""
-    return all(
-        isinstance(each, (say.Description, say.Hello))
-        or (isinstance(each, say.ReceptionReport) and each.source is None)
-        for each in rest
-    )
