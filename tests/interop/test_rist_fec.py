@@ -221,7 +221,7 @@ def what_ffmpeg_sends(columns: int, rows: int) -> list[tuple[int, bytes]]:
         wire.setblocking(False)
     command = [
         *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=50", "-t", "4"),
-        *("-c:v", "mpeg2video", "-b:v", "4M", "-f", "rtp_mpegts", "-rtp_muxer_options", "ssrc=2000"),
+        *("-c:v", "mpeg2video", "-b:v", "4M", "-f", "rtp_mpegts", "-rtp_muxer_options", "ssrc=2000:seq=30"),
         *("-fec", f"prompeg=l={columns}:d={rows}", f"rtp://{HOST}:{source}?rtcpport={source + 1}"),
     ]
     subprocess.run(command, check=True, timeout=40, stdin=subprocess.DEVNULL)

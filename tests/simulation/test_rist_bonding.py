@@ -20,7 +20,7 @@ from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
 from terzetto.rist.group import Group
-from terzetto.rist.options import RistKnobs
+from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.runtime import Runtime
 from terzetto.testing import deterministic_scheduling
 from tests.simulation.rist_invariants import check_invariants
@@ -329,3 +329,40 @@ def test_the_same_seed_gives_the_same_run() -> None:
         with deterministic_scheduling(11):
             hashes.append(trio.run(run, clock=MockClock(autojump_threshold=0)))
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "weights", "loss"),
+    [
+        ({"profile": "simple", "split": "half", "merge": "pairs"}, (1, 1), 0.1),
+        ({"profile": "main", "secret": "by halves", "split": "auto", "merge": "auto"}, (1, 1), 0.1),
+        ({"profile": "advanced", "split": "half", "merge": "auto"}, (0, 0), 0.3),
+        ({"profile": "simple", "split": "half", "merge": "pairs", "fec": "cols:5,rows:5"}, (1, 1), 0.05),
+    ],
+)
+async def test_halves_travel_by_different_paths_and_come_out_whole(
+    knobs: RistKnobs, weights: tuple[int, int], loss: float, autojump_clock: MockClock
+) -> None:
+    bad = LinkConditions(loss=loss, delay=0.01)
+    outcome, _ = await stream_over_paths(
+        5, [bad, LinkConditions(loss=loss, delay=0.04)], weights=weights, **knobs
+    )
+    assert outcome.payloads == outcome.sent
+    assert outcome.sender.sent == 2 * len(outcome.sent)
+    if any(weights):
+        assert [path.media_sent for path in outcome.sender.paths] == [len(outcome.sent)] * 2
+    assert {packet.sequence & 1 for packet in outcome.delivered} == {0}
+    assert outcome.receiver.recovered > 20
+
+
+async def test_halves_stay_halves_where_nobody_merges(autojump_clock: MockClock) -> None:
+    outcome, _ = await stream_over_paths(5, [GOOD], packets=50, split="half")
+    assert len(outcome.delivered) == 100
+    assert b"".join(outcome.payloads) == b"".join(outcome.sent)
+
+
+def test_what_else_cuts_payloads_does_not_go_with_halves() -> None:
+    with pytest.raises(InvalidOption, match="fragment_size"):
+        RistOptions(profile="advanced", split="half", fragment_size=500)
+    with pytest.raises(InvalidOption, match="nobody says that it splits"):
+        RistOptions(profile="simple", merge="auto")

@@ -515,13 +515,17 @@ def group_options(plans: Sequence[Plan]) -> RistOptions:
                 f"{plan.url} counts packets or time differently from {plans[0].url}",
                 hint="use profiles for all paths that agree, and one rtp-ptype",
             )
-        if plan.options.one_way != first.one_way or plan.options.fec != first.fec:
-            raise InvalidOption(f"{plan.url} and {plans[0].url} must agree on one-way and fec")
+        if _agreed(plan.options) != _agreed(first):
+            raise InvalidOption(f"{plan.url} and {plans[0].url} must agree on one-way, fec, split and merge")
     return attrs.evolve(
         first,
         buffer_min=max(plan.options.buffer_min for plan in plans),
         buffer_max=max(plan.options.buffer_max for plan in plans),
     )
+
+
+def _agreed(options: RistOptions) -> tuple[object, ...]:
+    return options.one_way, options.fec, options.split, options.merge
 
 
 def _dialect(plan: Plan) -> tuple[int, int, int]:

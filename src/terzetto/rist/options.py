@@ -24,10 +24,12 @@ __all__ = [
     "AdvancedStart",
     "Cipher",
     "CongestionControl",
+    "Merge",
     "NackType",
     "Profile",
     "RistKnobs",
     "RistOptions",
+    "Split",
     "SrpCompat",
     "TimingMode",
 ]
@@ -36,6 +38,8 @@ Profile: TypeAlias = Literal["simple", "main", "advanced", "auto"]
 AdvancedStart: TypeAlias = Literal["main", "at-once"]
 Cipher: TypeAlias = Literal["ctr", "hmac", "ctr-hmac", "gcm", "chacha20"]
 NackType: TypeAlias = Literal["range", "bitmask"]
+Split: TypeAlias = Literal["off", "auto", "half"]
+Merge: TypeAlias = Literal["off", "pairs", "auto"]
 
 SrpCompat: TypeAlias = Literal["auto", "padded", "unpadded", "zero-state", "legacy"]
 
@@ -289,6 +293,11 @@ class RistOptions:
     """Parities beside the media (SMPTE ST 2022-1 or -5): a `RistFec`, or ``"cols:10,rows:5"``. In Simple they go two
     and four ports above it, in Main within the tunnel, in Advanced as control messages. Set it at both ends; a
     receiver heeds only the standard."""
+    split: Split = attrs.field(default="off", validator=_one_of("off", "auto", "half"))
+    """Send every payload as two packets of half its size, which paths can share; ``auto`` cuts between two packets of
+    MPEG-TS where it can. The receiver must merge; ours does with ``merge``, libRIST's since 0.2.17."""
+    merge: Merge = attrs.field(default="off", validator=_one_of("off", "pairs", "auto"))
+    """Put such halves together again; with ``auto`` once the peer says that it splits, which Simple has no word for."""
     adaptation: RistAdaptation | None = attrs.field(default=None, converter=_adaptation)
     """A receiver reports the quality of its link, and a sender makes advice for its encoder of it (VSF TR-06-4
     part 1): a `RistAdaptation`, or ``"floor:1000,ceiling:12000"`` in kbit/s. Set it at both ends."""
@@ -393,6 +402,16 @@ class RistOptions:
                 "sequence_extension and fec are both set, and parities name packets in 16 bits",
                 hint="leave one of them out",
             )
+        if self.split != "off" and self.fragment_size is not None:
+            raise InvalidOption(
+                "split and fragment_size both cut payloads, and halves are told by even and odd numbers",
+                hint="leave one of them out",
+            )
+        if self.merge == "auto" and self.profile == "simple":
+            raise InvalidOption(
+                "merge is 'auto', and in the Simple profile nobody says that it splits",
+                hint="use merge=pairs where the sender splits",
+            )
         self._check_security()
 
     def _check_profile(self) -> None:
@@ -482,6 +501,8 @@ class RistKnobs(TypedDict, total=False):
     advanced_flow_id: int | None
     dtls: RistDtls | bool | None
     fec: RistFec | str | None
+    split: Split
+    merge: Merge
     adaptation: RistAdaptation | str | None
     cname: str
     session_timeout: float

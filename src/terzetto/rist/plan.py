@@ -140,6 +140,7 @@ class Plan:
             family=self.family,
             is_silent=options.one_way and not is_media_sender,
             has_parities=options.fec is not None,
+            splits=is_media_sender and options.split != "off",
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
         )
 

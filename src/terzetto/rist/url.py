@@ -142,8 +142,6 @@ _ELSEWHERE: Final = {
     "stream-id": "leave it out: it belongs to libRIST's udp:// side",
     "rtp-timestamp": "leave it out: it belongs to libRIST's rtp:// side",
     "rtp-sequence": "leave it out: it belongs to libRIST's rtp:// side",
-    "split": "leave it out: it matters only among several paths",
-    "merge": "leave it out: it matters only among several paths",
 }
 
 
@@ -171,6 +169,8 @@ def options_from_url(url: EndpointUrl, base: RistOptions | None, knobs: RistKnob
         _put(values, field, reader.boolean(name))
     _put_dtls(values, reader)
     _put(values, "nack_type", reader.choice("nack-type", {"range": "range", "bitmask": "bitmask"}))
+    _put(values, "split", reader.choice("split", {name: name for name in ("off", "auto", "half")}))
+    _put(values, "merge", reader.choice("merge", {name: name for name in ("off", "pairs", "auto")}))
     _put(values, "srp_compat", reader.choice("srp-compat", _SRP_COMPAT))
     _put_aes_type(values, url, reader.integer("aes-type"))
     _refuse_what_is_elsewhere(url)

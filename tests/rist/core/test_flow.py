@@ -175,6 +175,26 @@ def test_a_flow_that_begins_near_zero_asks_for_its_first_packets() -> None:
     assert {sequence for _, sequence in world.asked} == {0, 1, 2}
 
 
+def test_who_cannot_ask_does_not_claim_that_anything_came_before() -> None:
+    world = World(first=30, one_way=True)
+    world.hear_all(range(10))
+    world.run(1000 * MS)
+    assert len(world.out) == 10
+    assert world.flow.counters.unrecovered == 0
+
+
+def test_a_merging_flow_that_counts_anew_keeps_even_numbers_even() -> None:
+    world = World(first=1000, merge="pairs")
+    world.hear_all(range(10))
+    for n in range(40):
+        world.hear((50_001 + n, world.packet(3000 + n)[1], b"%d" % n, False), at=3000 * MS + n * MS)
+    world.run(4000 * MS)
+    assert world.flow.counters.resets == 1
+    newer = [packet for packet in world.out if packet.sequence >= 1010]
+    assert len(newer) >= 20
+    assert all((int(packet.payload) + 50_001 - packet.sequence) % 2 == 0 for packet in newer)
+
+
 def test_repeats_that_somebody_else_asked_for_do_not_move_the_beginning_back() -> None:
     world = World()
     world.hear(world.packet(50), at=50 * MS)

@@ -253,6 +253,7 @@ class AdvancedTranslator(MainTranslator):
             self._say_keepalive(now)
 
     def _hear_capabilities(self, link: AdvancedLink, keepalive: Keepalive, *, as_librist: bool) -> None:
+        self.peer_splits = Capability.LOAD_SHARING in keepalive.capabilities
         if link.hear_capabilities(keepalive.capabilities, as_librist=as_librist):
             self._events.append(events.AdvancedStarted(link.guest.address))
         if link.is_active:

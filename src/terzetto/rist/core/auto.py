@@ -165,6 +165,11 @@ class AutoTranslator:
         return self.chosen.username
 
     @property
+    def peer_splits(self) -> bool:
+        """Whether the peer says that it sends every payload as two packets."""
+        return self.chosen.peer_splits
+
+    @property
     def is_enciphered(self) -> bool:
         """Whether what we send is."""
         return self.chosen.is_enciphered

@@ -25,7 +25,7 @@ __all__ = ["ReceiveFlow"]
 
 # libRIST and we begin flows at sequence 0. A first packet a little above it means that the ones before were lost on
 # the way, so they are asked for; a receiver that joins a running flow sees such a number once in a thousand times,
-# and then asks for a few packets in vain.
+# and then asks for a few packets in vain. Who cannot ask does not claim that they existed.
 _BEGINNING: Final = 64
 
 # This many packets too late in a row are no outage that ends but a path that got longer: follow it.
@@ -243,6 +243,8 @@ class ReceiveFlow:
             if not self._has_restarted(sequence, behind, source_time, packet_time, payload, path, arrival):
                 return
             self._restart(sequence, source_time, arrival)
+            newest = self._newest
+            assert newest is not None
             packet_time = arrival
             ahead = 1
         self._advance(newest, newest + ahead, packet, source_time, packet_time, path, arrival)
@@ -298,7 +300,7 @@ class ReceiveFlow:
         self._newest_packet_time = arrival
         self._newest_source_time = source_time
         self._newest_arrival = arrival
-        if 0 < sequence < _BEGINNING:
+        if 0 < sequence < _BEGINNING and not self._settings.one_way:
             self._playout.begin(0)
             self._newest = -1
         else:
@@ -329,6 +331,8 @@ class ReceiveFlow:
         assert self._newest is not None
         self.counters.resets += 1
         self._missing.clear()
+        if self._settings.merge != "off" and (sequence - self._shift - (self._newest + 1)) & 1:
+            self._newest += 1  # halves are told by even and odd, so a number is left out
         self._shift = sequence - (self._newest + 1)
         self._clock.anchor(source_time, arrival)
 

@@ -14,6 +14,7 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.primitives.token_bucket import TokenBucket
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
+from terzetto.rist.core.halves import HalvesMerger
 from terzetto.rist.core.leg import Leg
 from terzetto.rist.core.profile import FEC_OFFSETS
 from terzetto.rist.core.quality_reports import QualityReports
@@ -25,7 +26,7 @@ from terzetto.rist.core.vocabulary import (
     SourceReport,
     narrowed,
 )
-from terzetto.rist.events import FlowEnded, FlowRestarted, FlowStarted, PacketsReady, RistEvent
+from terzetto.rist.events import FlowEnded, FlowRestarted, FlowStarted, PacketsReady, RistEvent, RistPacket
 
 __all__ = ["Inflow"]
 
@@ -67,6 +68,7 @@ class Inflow:
         self._favourite: Leg | None = None
         self._skew: Micros = 0
         self._tells_streams = False
+        self._merger = None if settings.merge == "off" else HalvesMerger()
         self._events: list[RistEvent] = []
 
     # -- legs ----------------------------------------------------------------------------------------------------
@@ -320,9 +322,20 @@ class Inflow:
 
     def _deliver(self, flow: ReceiveFlow, now: Micros, *, everything: bool = False) -> None:
         packets = flow.release(now, self._round_trip() + self._skew, everything=everything)
-        if packets:
+        if packets or everything:
             self._events += flow.poll_events()
-            self._events.append(PacketsReady(self.legs[0].translator.assemble(packets)))
+            self._hand_out(self.legs[0].translator.assemble(packets), is_last=everything)
+
+    def _hand_out(self, packets: list[RistPacket], *, is_last: bool) -> None:
+        merger = self._merger
+        if merger is not None and (
+            self._settings.merge == "pairs" or any(leg.translator.peer_splits for leg in self.legs)
+        ):
+            packets = merger.take(packets)
+            if is_last:
+                packets += merger.flush()
+        if packets:
+            self._events.append(PacketsReady(packets))
 
     def _request(self, flow: ReceiveFlow, now: Micros) -> None:
         if self._settings.one_way:
@@ -380,4 +393,6 @@ class Inflow:
     def _end(self, flow: ReceiveFlow) -> None:
         if not self._is_idle:
             self._is_idle = True
+            if not flow.waiting:
+                self._hand_out([], is_last=True)
             self._events.append(FlowEnded(flow.flow_id))

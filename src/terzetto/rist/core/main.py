@@ -31,6 +31,7 @@ from terzetto.rist.core.vocabulary import Feedback
 from terzetto.rist.events import RistEvent, RistPacket
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
 from terzetto.rist.wire.gre import EAPOL, GreRun, decode_run
+from terzetto.rist.wire.keepalive import Capability, Keepalive
 from terzetto.rist.wire.oob import is_out_of_band_type
 from terzetto.rist.wire.virtual_ports import VirtualPorts
 from terzetto.rist.wire.vsf import TunnelContent
@@ -73,6 +74,8 @@ class MainTranslator:
         # Who is authenticated by name is so at an address; who is not may have been re-bound.
         self.tells_streams = False
         self.may_move = settings.credentials is None and not settings.authorize
+        self.peer_splits = False
+        """Whether the peer says that it sends every payload as two packets."""
         self._admits: Admits | None = None
         self._guest: TunnelGuest | None = None
         self._report_destination = settings.source_port ^ 1
@@ -345,6 +348,8 @@ class MainTranslator:
             guest.tunnel.decipher.prepare(nonce, wide_key=guest.wide_key, now=now)
         for asked in reading.negotiations:
             self._negotiate(guest, asked)
+        for body in reading.keepalives:
+            self.peer_splits = Capability.LOAD_SHARING in Keepalive.decode(body).capabilities
         self._events += reading.out_of_band
 
     def _welcome(self, guest: TunnelGuest, now: Micros) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from terzetto.errors import InvalidOption
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.estimators import RateMeter
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.rist.core.counters import SenderCounters
 from terzetto.rist.core.fec_sender import FecSender
+from terzetto.rist.core.halves import halved
 from terzetto.rist.core.history import History, Sent
 from terzetto.rist.core.load_share import share
 from terzetto.rist.core.null_packets import with_canonical_nulls
@@ -147,9 +149,17 @@ class Outflow:
         if not legs:
             counters.withheld += len(payloads)
             return
+        if self._settings.split != "off":
+            payloads = halved(payloads, self._settings.split)
         for leg in legs:
             leg.translator.check_payloads(payloads)
-        payloads = legs[0].translator.prepare_media(payloads)
+        prepared = legs[0].translator.prepare_media(payloads)
+        if self._settings.split != "off" and len(prepared) != len(payloads):
+            raise InvalidOption(
+                f"half of a payload has {max(map(len, payloads))} bytes, and would have to be cut again",
+                hint="send shorter payloads, or leave split out: the profile cuts what is too long by itself",
+            )
+        payloads = prepared
         timestamp = self.timestamp(now if source_time is None else source_time)
         if self._settings.one_way:
             first = self.history.next_sequence

@@ -58,6 +58,10 @@ class Translator(Protocol):
     """Whether payloads that arrive say which stream of a tunnel they are of; may change at any time."""
 
     @property
+    def peer_splits(self) -> bool:
+        """Whether the peer says that it sends every payload as two packets."""
+
+    @property
     def pins_port(self) -> bool:
         """Whether a peer that is called answers from the very port that was called."""
 

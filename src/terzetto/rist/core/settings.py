@@ -9,7 +9,7 @@ import attrs
 from terzetto.primitives.time import Micros, micros
 from terzetto.rist.adaptation import RistAdaptation
 from terzetto.rist.fec import RistFec
-from terzetto.rist.options import CongestionControl, RistOptions, TimingMode
+from terzetto.rist.options import CongestionControl, Merge, RistOptions, Split, TimingMode
 
 __all__ = ["Settings"]
 
@@ -49,6 +49,8 @@ class Settings:
     fec: RistFec | None
     delete_null_packets: bool
     adaptation: RistAdaptation | None
+    split: Split
+    merge: Merge
     payload_type: int
     weight: int
     recovery_priority: int
@@ -88,6 +90,8 @@ class Settings:
             fec=None if options.profile == "advanced" else options.fec,
             delete_null_packets=options.null_packet_deletion,
             adaptation=options.adaptation,
+            split=options.split,
+            merge=options.merge,
             payload_type=options.rtp_ptype,
             weight=options.weight,
             recovery_priority=options.recovery_priority,

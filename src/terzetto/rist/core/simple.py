@@ -21,6 +21,7 @@ class SimpleTranslator:
     """Speaks the Simple profile; holds nothing but counters."""
 
     feedback_path = FEEDBACK
+    peer_splits = False
     pins_port = False
     may_move = True
     is_open = True

@@ -125,6 +125,8 @@ class Tunnel:
         """What a keepalive of ours says."""
         advanced = self._settings.advanced_capabilities
         capabilities = LIBRIST_CAPABILITIES | advanced
+        if self._settings.splits:
+            capabilities |= Capability.LOAD_SHARING
         if disconnect:
             capabilities |= Capability.DISCONNECT
         if self._settings.secret is not None or self._settings.session_keys:

@@ -67,6 +67,8 @@ class TunnelSettings:
     family: int = 4
     has_parities: bool = False
     """Forward error correction's parities travel in the tunnel."""
+    splits: bool = False
+    """Our payloads travel as two packets each, and we say so."""
     longest_buffer: Micros = 0
     advanced_capabilities: Capability = _NOTHING
     """What keepalives announce of the Advanced profile, once in their flags and once as libRIST looks for it."""
