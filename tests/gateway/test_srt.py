@@ -135,8 +135,9 @@ def test_mistakes_show_before_anything_has_started(url: str, error: type[Excepti
         plan_source(url)
 
 
+@pytest.mark.parametrize("mode", ["backup", "balancing"])
 async def test_a_stream_over_two_paths_survives_the_loss_of_either(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, mode: str
 ) -> None:
     network = SimulatedNetwork(seed=1)
     here = network.add_host("here", "10.0.0.1", "10.0.1.1")
@@ -149,7 +150,8 @@ async def test_a_stream_over_two_paths_survives_the_loss_of_either(
             source = await plan.open(nursery, told())
         with use_network(here):
             sinks = plan_sink(
-                "srt://10.0.0.2:9000?groupmode=backup&weight=2,srt://10.0.1.2:9000?weight=1&peeridletimeo=1000"
+                f"srt://10.0.0.2:9000?groupmode={mode}&weight=2&latency=200,"
+                "srt://10.0.1.2:9000?weight=1&latency=200&peeridletimeo=1000"
             )
             assert sinks.name.count("srt://") == 2
             sink = await sinks.open(nursery, report)

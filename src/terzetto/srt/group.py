@@ -10,7 +10,7 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.errors import AllPathsFailed, CallerError, PeerError
 from terzetto.primitives.datagrams import Buffer
-from terzetto.primitives.time import Micros, micros
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.core.connection import State
 from terzetto.srt.core.group.group import Group
 from terzetto.srt.events import PacketsSkipped, SrtEvent
@@ -30,8 +30,8 @@ class SrtGroup(trio.abc.Stream):
 
     It is used like an `SrtStream`. In broadcast mode every packet travels on every member and the receiver takes
     the first copy; in backup mode one member sends and another takes over, with what was not acknowledged, when
-    the peer falls silent on it. A member that fails is an event; `terzetto.errors.AllPathsFailed` is raised when
-    the last one has and no other is being called.
+    the peer falls silent on it; in balancing mode each packet travels on one of them. A member that fails is an
+    event; `terzetto.errors.AllPathsFailed` is raised when the last one has and no other is being called.
     """
 
     def __init__(self, core: Group, payload_size: int) -> None:
@@ -49,7 +49,7 @@ class SrtGroup(trio.abc.Stream):
 
     @property
     def mode(self) -> str:
-        """``broadcast`` or ``backup``."""
+        """``broadcast``, ``backup`` or ``balancing``."""
         return self._core.kind.name.lower()
 
     @property
@@ -239,7 +239,12 @@ class SrtGroup(trio.abc.Stream):
                 if self.is_over:
                     self._raise_if_failed()
                     return []
-                await self.members.readable.wait()
+                due = self._core.reception.next_due()
+                if due is None:
+                    await self.members.readable.wait()
+                else:
+                    with trio.move_on_at((due + 1) / MICROS_PER_SECOND):
+                        await self.members.readable.wait()
         finally:
             self._is_receiving = False
 

@@ -31,7 +31,7 @@ from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["connect_srt_group", "connect_srt_group_listener", "open_srt_group", "open_srt_group_listener"]
 
-_MODES: Final = {"broadcast": GroupKind.BROADCAST, "backup": GroupKind.BACKUP}
+_MODES: Final = {kind.name.lower(): kind for kind in GroupKind}
 
 _AGAIN: Final = Reconnection()
 
@@ -86,10 +86,11 @@ async def open_srt_group(
     """Connect with one peer over several paths that carry one stream.
 
     Each URL calls a listener of the same peer; ``weight=`` in its query orders the members of a backup group,
-    ``adapter=`` says by which address of ours it leaves. *mode* is ``broadcast`` (every packet on every member)
-    or ``backup`` (one sends, the others stand by). The block begins as soon as one member is connected; a member
-    that fails or is lost is called again as *reconnect* says, None calls each once. *options* and keywords hold
-    for all members, as in `open_srt_stream`.
+    ``adapter=`` says by which address of ours it leaves. *mode* is ``broadcast`` (every packet on every member),
+    ``backup`` (one sends, the others stand by) or ``balancing`` (each packet on one of them, in proportion to
+    ``weight`` and to what each gets through; only with a peer of our kind, since libsrt refuses it). The block
+    begins as soon as one member is connected; a member that fails or is lost is called again as *reconnect* says,
+    None calls each once. *options* and keywords hold for all members, as in `open_srt_stream`.
 
     Raises `terzetto.errors.AllPathsFailed`, with every cause, when no member can be reached at first.
     """

@@ -30,7 +30,7 @@ __all__ = ["SrtGroupListener"]
 # Nobody bonds more paths than this; each costs a copy of every packet.
 _MOST_MEMBERS: Final = 16
 
-_KINDS: Final = (GroupKind.BROADCAST, GroupKind.BACKUP)
+_KINDS: Final = tuple(GroupKind)
 
 
 class SrtGroupListener(trio.abc.Listener[SrtGroup]):

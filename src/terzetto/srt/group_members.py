@@ -12,7 +12,7 @@ from terzetto.errors import CallerError, PeerError
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.srt.core.connection import Signal, State
 from terzetto.srt.core.group.group import Group
-from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, SrtEvent
+from terzetto.srt.events import MemberChanged, MemberJoined, MemberLost, PacketsSkipped, SrtEvent
 from terzetto.srt.log import log_event
 from terzetto.srt.member import Member
 
@@ -132,7 +132,7 @@ class GroupMembers:
             self.readable.set()
         elif what is Signal.WRITABLE:
             self.writable.set()
-        elif not isinstance(what, Signal):
+        elif not isinstance(what, Signal | PacketsSkipped):  # what the group gave up, its reader tells
             self.publish(what)
         if member.gone.is_set():
             self._wake_all()

@@ -16,7 +16,7 @@ __all__ = ["GROUP_MODES", "SrtTarget", "target_from_url"]
 _LONGEST_MS: Final = 65_535
 _LARGEST_WEIGHT: Final = 65_535
 
-GROUP_MODES: Final = ("broadcast", "backup")
+GROUP_MODES: Final = ("broadcast", "backup", "balancing")
 
 # Parameter of the URL -> field of the options; several names are those of other tools.
 _MILLISECONDS: Final = {
@@ -105,7 +105,7 @@ class SrtTarget:
     port: int
     options: SrtOptions
     weight: int = 0
-    """Of a member of a group: in a backup group the one with the largest sends."""
+    """Of a member of a group: in a backup group the one with the largest sends, in a balancing one it is the share."""
     group_mode: str | None = None
     callers: str = ""
     """The path of a book of callers, for who serves many of them."""

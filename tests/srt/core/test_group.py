@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from terzetto.srt.core.connection import Connection, State
+from terzetto.srt.core.group.balanced_reception import BalancedReception, message_number
 from terzetto.srt.core.group.clock import GroupClock
 from terzetto.srt.core.group.links import Link, links_to_activate, links_to_silence
 from terzetto.srt.core.group.replay import Replay
 from terzetto.srt.core.playout_clock import DRIFT_SAMPLES, PlayoutClock
+from terzetto.srt.core.receiver import Receiver
 from terzetto.srt.events import MemberState
 from tests.srt.core.pair import CALLER, Pair
 
@@ -72,6 +74,60 @@ def test_only_so_much_is_kept() -> None:
     for number in range(20_000):
         replay.add(number, [b""], origin=number)
     assert replay.start == 20_000 - 8192
+
+
+# The parts of a balancing group
+
+
+def brought(*entries: tuple[int, int]) -> Receiver:
+    """A member that has these positions of the stream, due at these times."""
+    receiver = connection().receiver
+    receiver.buffer.line.extend(
+        (due, index, message_number(position), b"%d" % position)
+        for index, (position, due) in enumerate(entries)
+    )
+    return receiver
+
+
+def positions(reception: BalancedReception, receivers: list[Receiver], now: int) -> list[int]:
+    return [entry[1] for entry in reception.take(receivers, now=now, limit=100)]
+
+
+def test_parts_are_put_in_order_and_a_second_copy_is_dropped() -> None:
+    reception = BalancedReception(7)
+    members = [brought((7, 10), (9, 30), (8, 20)), brought((8, 20), (10, 40))]
+    assert positions(reception, members, 30) == [7, 8, 9]
+    assert reception.next_due() == 40
+    assert positions(reception, members, 40) == [10]
+    assert (reception.surplus, reception.skipped, reception.next_due()) == (1, 0, None)
+
+
+def test_what_is_missing_is_waited_for_until_its_successor_is_due() -> None:
+    reception = BalancedReception(0)
+    members = [brought((1, 20), (2, 30)), brought()]
+    assert positions(reception, members, 19) == []
+    assert reception.next_due() == 20
+    members[1] = brought((0, 10))
+    assert positions(reception, members, 19) == [0]
+    reception = BalancedReception(0)
+    assert positions(reception, [brought((1, 20), (2, 30))], 30) == [1, 2]
+    assert reception.skipped == 1
+
+
+def test_places_go_on_where_message_numbers_wrap() -> None:
+    first = (1 << 25) - 2
+    reception = BalancedReception(first)
+    members = [brought((first, 0), (first + 2, 0)), brought((first + 1, 0), (first + 3, 0))]
+    assert positions(reception, members, 0) == [first, first + 1, first + 2, first + 3]
+    assert all(0 < message_number(position) < 1 << 26 for position in range(first, first + 4))
+
+
+def test_a_peer_that_is_far_ahead_fills_no_more_than_so_much() -> None:
+    reception = BalancedReception(0)
+    member = brought(*[(position, 1000) for position in range(1, 20_001)])
+    assert positions(reception, [member], 0) == []
+    assert len(member.buffer.line) == 20_000 - 16_384
+    assert positions(BalancedReception(5), [brought((4, 0))], 0) == [], "its time was over"
 
 
 # Which member sends

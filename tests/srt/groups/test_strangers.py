@@ -173,7 +173,7 @@ async def test_who_was_called_does_not_choose_the_members(autojump_clock: trio.t
         (["srt://a:1?packetfilter=fec,cols:4"], {}, UnsupportedOperation),
         (["srt://a:1?transtype=file"], {}, UnsupportedOperation),
         (["srt://a:1?mode=rendezvous"], {}, InvalidUrl),
-        (["srt://a:1?groupmode=balancing"], {}, InvalidUrl),
+        (["srt://a:1?groupmode=sideways"], {}, InvalidUrl),
     ],
 )
 async def test_what_no_group_can_be_is_refused_at_once(

@@ -28,7 +28,6 @@ class Message(NamedTuple):
     in_order: bool
     position: int
     """Of its first packet."""
-    timestamp: int
     play_at: Micros
 
 
@@ -110,10 +109,10 @@ class Assembler:
             del self._of[entry[1]]
         self._forget(parts)
         self._buffer.read_position = parts.last + 1
-        play_at, position, timestamp, payload = entries[0]
+        play_at, position, _, payload = entries[0]
         if len(entries) > 1:
             payload = b"".join([entry[3] for entry in entries])
-        return Message(payload, parts.number, parts.in_order, position, timestamp, play_at)
+        return Message(payload, parts.number, parts.in_order, position, play_at)
 
     def _take_early(self, parts: _Parts) -> Message:
         """The places stay taken, empty, until the gap before them is closed."""
@@ -127,9 +126,7 @@ class Assembler:
             ahead[position] = piece._replace(payload=None)
             del self._of[position]
         self._forget(parts)
-        return Message(
-            b"".join(pieces), parts.number, parts.in_order, parts.first, entry.timestamp, entry.play_at
-        )
+        return Message(b"".join(pieces), parts.number, parts.in_order, parts.first, entry.play_at)
 
     def _discard_broken(self) -> None:
         """Drop what stands at the head and can never be whole, because its sender gave the rest up."""

@@ -23,7 +23,8 @@ class Entry(NamedTuple):
 
     play_at: Micros
     position: int
-    timestamp: int
+    flags: int
+    """The second word of its header, which has its message number."""
     payload: Buffer | None
 
 
@@ -48,7 +49,7 @@ class ReceiveBuffer:
     @property
     def start(self) -> int:
         """Where the room that is taken begins."""
-        return self.line[0][1] if self.line else self.frontier
+        return min(self.line[0][1], self.frontier) if self.line else self.frontier
 
     @property
     def room(self) -> int:
@@ -68,7 +69,7 @@ class ReceiveBuffer:
             if entry is None:
                 break
             if entry.payload is not None:
-                line.append((entry.play_at, entry.position, entry.timestamp, entry.payload))
+                line.append((entry.play_at, entry.position, entry.flags, entry.payload))
             frontier += 1
         self.frontier = frontier
 

@@ -102,7 +102,11 @@ class Receiver:
         self._quick_kind = SOLO_FLAGS & self._quick_mask
         self.was_cut_short = False
         """The stream ended and something before its end never came."""
+        self.soonest: Micros | None = None
+        """When the first packet is due that stands in line out of its order, in a balancing group."""
         self._is_member = False
+        self._is_balanced = False
+        self._newest_due: Micros = 0
         self._heard: int | None = None
 
     def join_group(self, first: int, clock: PlayoutClock) -> None:
@@ -115,6 +119,14 @@ class Receiver:
         self.acks = AckSchedule(first=-1)
         self._heard = -1
         self.follow(first)
+
+    def join_balancing(self, clock: PlayoutClock) -> None:
+        """Become one of several that each receive a part: what has come stands in line at once, in any order.
+
+        Gaps are between us and our sender, as on a connection by itself; the group puts the parts together.
+        """
+        self._is_balanced = True
+        self.clock = clock
 
     def follow(self, first: int) -> None:
         """Nothing waits here, and the other members have everything below *first*: begin there."""
@@ -217,7 +229,7 @@ class Receiver:
                         if has_playout
                         else now
                     )
-                    append((play_at, frontier, timestamp, payload))
+                    append((play_at, frontier, flags, payload))
                     frontier += 1
                     room -= 1
                     quick += 1
@@ -242,6 +254,8 @@ class Receiver:
         if frontier > self.highest:
             self.highest = frontier - 1
         if quick:
+            if self._is_balanced:
+                self._newest_due = max(self._newest_due, buffer.line[-1][0])
             self._count_arrivals(quick, size, now)
         return index
 
@@ -280,7 +294,7 @@ class Receiver:
             return
         counters.received_unique += 1
         counters.bytes_received_unique += total
-        self._keep(packet, sequence, flags, position, timestamp, play_at)
+        self._keep(packet, sequence, flags, position, play_at)
 
     def _take_rebuilt(self, packet: bytes, now: Micros) -> None:
         """A packet that the filter made: it counts for nothing that arrived."""
@@ -293,15 +307,22 @@ class Receiver:
                 # Its own parity told us that it was sent: lost and recovered at once.
                 self._counters.lost += 1
                 self._counters.recovered += 1
-            self._keep(packet, sequence, flags, position, timestamp, play_at)
+            self._keep(packet, sequence, flags, position, play_at)
 
-    def _keep(
-        self, packet: Buffer, sequence: int, flags: int, position: int, timestamp: int, play_at: Micros
-    ) -> None:
+    def _keep(self, packet: Buffer, sequence: int, flags: int, position: int, play_at: Micros) -> None:
         buffer = self.buffer
         payload = self._open(packet, sequence, flags, position)
+        is_newest = position > self.highest
         self._note_order(position, bool(flags & RETRANSMITTED_FLAG))
-        buffer.insert_ahead(Entry(play_at, position, timestamp, payload))
+        if self._is_balanced:
+            if payload is not None:
+                buffer.line.append((play_at, position, flags, payload))
+                self.soonest = play_at if self.soonest is None else min(self.soonest, play_at)
+                payload = None  # its place is taken, and no gap before it holds it back
+            if is_newest:
+                # What another member handed over is older than what stands before it, and no measure of time.
+                play_at = self._newest_due = max(play_at, self._newest_due)
+        buffer.insert_ahead(Entry(play_at, position, flags, payload))
         if self.assembler is not None and payload is not None:
             self.assembler.arrived(position, flags)
         if position == buffer.frontier:
@@ -440,6 +461,8 @@ class Receiver:
         if self.assembler is not None:
             return 0 if self.assembler.is_ready else None
         due = self.buffer.next_due()
+        if self.soonest is not None and due is not None:
+            return min(due, self.soonest)
         if self._is_member and self.buffer.ahead:
             # In a group it may be time to go on behind a gap, which the group decides.
             gap = self._gap()

@@ -170,6 +170,10 @@ class Sender:
         self._losses.clear()
         self._message = message
 
+    def number_from(self, message: int) -> None:
+        """The next packet has this message number, and those behind it count on: in a balancing group."""
+        self._message = message
+
     def make_room(self, count: int) -> None:
         """Give the oldest up for *count* new packets, where the other members of a group go on without us."""
         missing = count - self.buffer.room

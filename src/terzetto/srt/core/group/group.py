@@ -13,6 +13,8 @@ from typing import Final
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
 from terzetto.srt.core.connection import Connection, State
+from terzetto.srt.core.group.balanced_reception import BalancedReception
+from terzetto.srt.core.group.balancing import Balancing
 from terzetto.srt.core.group.clock import GroupClock, MemberClock
 from terzetto.srt.core.group.links import Link, links_to_activate, links_to_silence
 from terzetto.srt.core.group.reception import Reception
@@ -53,7 +55,10 @@ class Group:
         self.links: list[Link] = []
         self.peer_group: int | None = None
         self.clock = GroupClock()
-        self.reception = Reception(initial_sequence)
+        self._balancing = Balancing() if kind is GroupKind.BALANCING else None
+        self.reception: Reception | BalancedReception = (
+            Reception(initial_sequence) if self._balancing is None else BalancedReception(initial_sequence)
+        )
         self.sent = 0
         self.changes: list[tuple[Link, MemberState]] = []
         """What became of members, for whoever tells the user."""
@@ -88,15 +93,22 @@ class Group:
             for old in list(self.links):
                 self.leave(old, now=now)
             self.peer_group = membership.group_id
-            self.reception.next = connection.agreement.initial_sequence
+            self.reception.restart(connection.agreement.initial_sequence)
+            if self._balancing is not None:
+                self._balancing.forget()
         link = Link(connection, weight=membership.weight, age=self._ages, least_timeout=self._least_timeout)
         self._ages += 1
-        first = self.reception.frontier([other.connection.receiver for other in self.links])
         clock = self._clocks[link] = self.clock.join(connection.receiver.clock)
-        connection.receiver.join_group(first, clock)
-        connection.before_run = partial(self._prepare, connection)
+        if isinstance(self.reception, Reception):
+            first = self.reception.frontier([other.connection.receiver for other in self.links])
+            connection.receiver.join_group(first, clock)
+            connection.before_run = partial(self._prepare, connection, self.reception)
+        else:
+            connection.receiver.join_balancing(clock)
         self.links.append(link)
-        if self.kind is not GroupKind.BACKUP:
+        if self._balancing is not None:
+            self._balancing.join(link)
+        elif self.kind is not GroupKind.BACKUP:
             link.state = MemberState.STABLE
         self.changes.append((link, link.state))
         self.review(now=now)
@@ -108,18 +120,20 @@ class Group:
             return
         self.links.remove(link)
         self.clock.leave(self._clocks.pop(link))
+        if self._balancing is not None:
+            self._balancing.leave(link, now=now)
         link.connection.before_run = None
         link.state = MemberState.BROKEN
         self.changes.append((link, link.state))
         self.review(now=now)
 
-    def _prepare(self, connection: Connection, now: Micros) -> None:
+    def _prepare(self, connection: Connection, reception: Reception, now: Micros) -> None:
         """Before a member takes packets in: after a rest it begins where the others are."""
         heard_at = connection.last_data_at
         receiver = connection.receiver
         if (heard_at is not None and now - heard_at < _IDLE) or not receiver.is_empty or receiver.losses:
             return
-        frontier = self.reception.frontier([link.connection.receiver for link in self.links])
+        frontier = reception.frontier([link.connection.receiver for link in self.links])
         if frontier > receiver.buffer.frontier:
             receiver.follow(frontier)
 
@@ -138,6 +152,8 @@ class Group:
 
     @property
     def _sending(self) -> list[Link]:
+        if self._balancing is not None:
+            return self._balancing.links
         links = [link for link in self.links if link.can_send]
         if self.kind is GroupKind.BACKUP:
             return [link for link in links if link.state.is_active]
@@ -145,6 +161,8 @@ class Group:
 
     def room(self, *, now: Micros) -> int:
         """How many packets would be taken in now."""
+        if self._balancing is not None:
+            return self._balancing.room(now=now)
         links = self._sending
         if not links:
             return 0
@@ -162,8 +180,11 @@ class Group:
             payloads = payloads[:count]
         if not payloads:
             return 0
-        for link in self._sending:
-            self._send_on(link, payloads, self.position, origin, now)
+        if self._balancing is not None:
+            self._balancing.send(payloads, self.position, origin=origin, now=now)
+        else:
+            for link in self._sending:
+                self._send_on(link, payloads, self.position, origin, now)
         if self.kind is GroupKind.BACKUP:
             self._replay.add(self.position, payloads, origin=origin)
         self.position += count
@@ -199,13 +220,19 @@ class Group:
 
     def next_timeout(self, *, now: Micros) -> Micros | None:
         """When to look at the members next."""
+        if self._balancing is not None:
+            return self._balancing.next_timeout(now=now)
         if self.kind is not GroupKind.BACKUP:
             return None
         looks = [look for link in self.links if (look := link.next_look(now)) is not None]
         return min(looks, default=None)
 
     def review(self, *, now: Micros) -> None:
-        """Judge the members of a backup group, and let them take over or fall silent."""
+        """Judge the members of a backup or balancing group, and let others take over from the silent ones."""
+        if self._balancing is not None:
+            self._balancing.review(now=now)
+            self.changes += [(link, link.state) for link in self._balancing.changes]
+            self._balancing.changes.clear()
         if self.kind is not GroupKind.BACKUP:
             return
         self._trim(now)

@@ -27,6 +27,14 @@ class Reception:
         self.surplus = 0
         """Packets that came on one member after another had brought them."""
 
+    def restart(self, first: int) -> None:
+        """The peer begins anew, at *first*."""
+        self.next = first
+
+    def next_due(self) -> Micros | None:
+        """Members tell by themselves when what they hold is due."""
+        return None
+
     def frontier(self, receivers: Sequence[Receiver]) -> int:
         """The position below which nothing is missing any more, as far as these know."""
         return max([self.next, *(receiver.buffer.frontier for receiver in receivers)])
