@@ -1,7 +1,7 @@
 """A gst-rtsp-server for tests: run by the system's Python, which has GStreamer's bindings.
 
 Prints its port when it is ready. Mounts: ``/av`` live video and audio, ``/ts`` an MPEG transport stream,
-``/record`` takes a publisher.
+``/replay`` sound with the header extension of ONVIF recordings, ``/record`` takes a publisher.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ AV = (
     " audiotestsrc is-live=true ! audioconvert ! alawenc ! rtppcmapay name=pay1 pt=8 )"
 )
 TS = f"( {VIDEO} ! x264enc tune=zerolatency speed-preset=ultrafast ! mpegtsmux ! rtpmp2tpay name=pay0 pt=33 )"
+# The moment that the recording of /replay claims to be of, in nanoseconds since 1900.
+ONVIF = (
+    "( audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8"
+    " ! rtponviftimestamp ntp-offset=3976214400000000000 set-e-bit=true name=pay0 )"
+)
 RECORD = "( rtph264depay name=depay0 ! fakesink )"
 
 
@@ -42,7 +47,7 @@ def main() -> None:
     protocols = GstRtsp.RTSPLowerTrans(0)
     for name in options.protocols.split(","):
         protocols |= names[name]
-    for path, launch in (("/av", AV), ("/ts", TS), ("/record", RECORD)):
+    for path, launch in (("/av", AV), ("/ts", TS), ("/replay", ONVIF), ("/record", RECORD)):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch)
         factory.set_shared(True)

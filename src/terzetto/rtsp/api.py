@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from terzetto.primitives.reconnection import Reconnection
+from terzetto.rtp.onvif_extension import OnvifExtension
 from terzetto.rtsp.client import (
     RtspClient,
     RtspPlayback,
@@ -29,6 +30,7 @@ from terzetto.rtsp.stream import ServerStream
 from terzetto.rtsp.transport_stream import TransportStreamPacketizer
 from terzetto.rtsp.wire.description import Description, Format, Media
 from terzetto.rtsp.wire.headers.range import ClockRange, NptRange, SmpteRange
+from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.message import Response
 
 __all__ = [
@@ -40,9 +42,11 @@ __all__ = [
     "Media",
     "MediaUnit",
     "NptRange",
+    "OnvifExtension",
     "PathHandler",
     "PtsQuality",
     "Reconnection",
+    "Replay",
     "Response",
     "RtspClient",
     "RtspHandler",

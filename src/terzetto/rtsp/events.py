@@ -9,6 +9,7 @@ from attrs import frozen
 
 from terzetto.primitives.reconnection import ReconnectGivenUp, ReconnectScheduled
 from terzetto.primitives.time import Micros
+from terzetto.rtp.onvif_extension import OnvifExtension
 
 __all__ = [
     "ClientEvent",
@@ -68,6 +69,11 @@ class RtspPacket(NamedTuple):
     def payload(self) -> bytes:
         """What the packet carries: without header, extension and padding."""
         return self.data[self.payload_start : self.payload_end]
+
+    @property
+    def replay(self) -> OnvifExtension | None:
+        """Where a packet of a recording stands in it; ONVIF has this on the first packet of each picture."""
+        return OnvifExtension.of(self.data)
 
 
 @frozen

@@ -27,6 +27,7 @@ from terzetto.rtsp.wire.fields import Fields
 from terzetto.rtsp.wire.headers.content_type import PARAMETERS, is_sdp
 from terzetto.rtsp.wire.headers.location import parse_location
 from terzetto.rtsp.wire.headers.range import Range
+from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL
 from terzetto.rtsp.wire.status import Status, is_redirect
 from terzetto.rtsp.wire.url import RtspUrl
@@ -114,14 +115,18 @@ class RtspClient:
         *,
         range: Range | None = None,  # noqa: A002  # the header's name
         scale: float | None = None,
+        replay: Replay | None = None,
     ) -> AsyncIterator[RtspPlayback]:
         """Play these medias of the description, or all but back channels; leaving the block tears down.
+
+        With *replay* it is a recording that is played, as ONVIF has it: *range* is then a `ClockRange`, a *scale* of -1
+        plays backwards, and packets tell when they were recorded, see `RtspPacket.replay`.
 
         Iterate the playback for packets.
         """
         description = self._description or await self.describe()
         indexes = _indexes(description, medias)
-        playback = RtspPlayback(self, indexes, start=range, scale=scale)
+        playback = RtspPlayback(self, indexes, start=range, scale=scale, replay=replay)
         try:
             await playback.start(description)
             yield playback

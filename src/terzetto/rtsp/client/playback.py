@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import trio
+from attrs import evolve
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
@@ -28,7 +29,8 @@ from terzetto.rtsp.statistics import SessionReceiveStatistics, session_received
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.fields import Fields
 from terzetto.rtsp.wire.headers.range import NOW, NptRange, Range
-from terzetto.rtsp.wire.headers.require import BACKCHANNEL
+from terzetto.rtsp.wire.headers.replay import Replay
+from terzetto.rtsp.wire.headers.require import BACKCHANNEL, ONVIF_REPLAY
 from terzetto.rtsp.wire.headers.rtp_info import RtpInfo, parse_rtp_info
 from terzetto.rtsp.wire.headers.transport import Mode
 from terzetto.rtsp.wire.interleaved import Frame, encode_frames
@@ -43,13 +45,20 @@ class RtspPlayback:
     """Packets of the medias that play, in order; `async for` gives one, `receive_packets` all that wait."""
 
     def __init__(
-        self, client: RtspClient, indexes: Sequence[int], *, start: Range | None, scale: float | None
+        self,
+        client: RtspClient,
+        indexes: Sequence[int],
+        *,
+        start: Range | None,
+        scale: float | None,
+        replay: Replay | None = None,
     ) -> None:
         self._client = client
         self._options = client.options
         self._indexes = list(indexes)
         self._range = start
         self._scale = scale
+        self._replay = replay
         self._queue = PacketQueue[RtspPacket](client.options.delivery_limit)
         self._reception: Reception | None = None
         self._medias: MediaSet | None = None
@@ -66,6 +75,8 @@ class RtspPlayback:
         self.range: str | None = None
         """What the server says it plays, as text."""
         self.rtp_info: list[RtpInfo] = []
+        self.play_number = 0
+        """The CSeq of the last PLAY; its lower eight bits stand in `RtspPacket.replay` of packets that answer it."""
 
     # -- for users -----------------------------------------------------------------------------------------------
 
@@ -108,8 +119,10 @@ class RtspPlayback:
         self._paused = False
 
     async def seek(self, range: Range) -> None:  # noqa: A002
-        """Go on from somewhere else: PAUSE, then PLAY."""
-        if not self._paused:
+        """Go on from somewhere else: PAUSE, then PLAY. A replay needs no pause: PLAY drops what is under way."""
+        if self._replay is not None:
+            self._replay = evolve(self._replay, immediate=True)
+        elif not self._paused:
             await self.pause()
         if self._reception is not None:
             self._reception.begin_again()
@@ -259,6 +272,7 @@ class RtspPlayback:
                 for index, media in medias
                 if media.is_secure
             },
+            requires=(ONVIF_REPLAY,) if self._replay is not None else (),
         )
         now = current_micros()
         reception = Reception(
@@ -313,9 +327,15 @@ class RtspPlayback:
             fields["Range"] = str(start)
         if self._scale is not None:
             fields["Scale"] = f"{self._scale:g}"
-        if self._senders:
-            fields["Require"] = BACKCHANNEL
+        tags = [BACKCHANNEL] if self._senders else []
+        if self._replay is not None:
+            tags.append(ONVIF_REPLAY)
+            self._replay.write(fields)
+        if tags:
+            fields["Require"] = ", ".join(tags)
         response = await connection.request_ok("PLAY", self._client.base, fields)
+        number = response.cseq or ""
+        self.play_number = int(number) if number.isdecimal() else 0
         self.range = response.fields.get("Range")
         text = response.fields.get("RTP-Info")
         if text is not None:
@@ -380,7 +400,9 @@ class RtspPlayback:
             with trio.move_on_after(min(1.0, self._options.first_packet_timeout)):
                 await connection.lost.wait()
                 raise connection.error()
-            if self._paused or only_back_channels:
+            # Whoever takes its time keeps the server waiting, which is then silent for no fault of its own.
+            is_held = self.transport == "tcp" and not self._has_room()
+            if self._paused or only_back_channels or is_held:
                 began = trio.current_time()
                 reception.last_heard = current_micros()
                 continue

@@ -61,8 +61,11 @@ async def setup_medias(
     *,
     mode: Mode,
     agreements: Mapping[int, KeyAgreement],
+    requires: Sequence[str] = (),
 ) -> MediaSet:
-    """Set every media up, all by the same transport; *agreements* are about the keys of those that are SRTP.
+    """Set every media up, all by the same transport.
+
+    *agreements* are about the keys of those that are SRTP; *requires* are options that the server has to know.
 
     Raises `TransportRefusedError` when the server does not do it that way, and the options allow another.
     """
@@ -80,8 +83,9 @@ async def setup_medias(
             done.endpoints += pair
             asked = evolve(asked, profile="AVP" if agreement is None else "SAVP")
             fields = Fields({"Transport": str(asked)})
-            if media.is_back_channel:
-                fields["Require"] = BACKCHANNEL
+            tags = (*requires, BACKCHANNEL) if media.is_back_channel else requires
+            if tags:
+                fields["Require"] = ", ".join(tags)
             url = media_url(base, media.control)
             answered = await _request_setup(connection, url, fields, agreement)
             response = answered.response

@@ -9,6 +9,7 @@ from attrs import frozen
 from terzetto.rtsp.stream import ServerStream
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.headers.range import Range
+from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.message import Request, Response
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RtspRequest:
     """PLAY: from when to when."""
     scale: float | None = None
     """PLAY: how fast."""
+    replay: Replay | None = None
+    """PLAY: how a recording is to be sent, where the client asks for one as ONVIF has it."""
 
 
 class RtspHandler:

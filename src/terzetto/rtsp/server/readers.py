@@ -29,7 +29,8 @@ from terzetto.rtsp.stream import ServerStream
 from terzetto.rtsp.wire.headers.content_type import SDP
 from terzetto.rtsp.wire.headers.key_mgmt import KeyMgmt
 from terzetto.rtsp.wire.headers.range import Range, parse_range
-from terzetto.rtsp.wire.headers.require import BACKCHANNEL, parse_option_tags
+from terzetto.rtsp.wire.headers.replay import Replay
+from terzetto.rtsp.wire.headers.require import BACKCHANNEL, ONVIF_REPLAY, parse_option_tags
 from terzetto.rtsp.wire.headers.rtp_info import format_rtp_info
 from terzetto.rtsp.wire.headers.transport import Transport
 from terzetto.rtsp.wire.message import Request, Response
@@ -128,6 +129,7 @@ class ReaderMethods:
             self._application.request(context, session),
             range=_range_of(context.request),
             scale=_scale_of(context.request),
+            replay=_replay_of(context.request),
         )
         refused = await self._application.ask("play", self._handler.play(request))
         if refused is not None and not refused.is_success:
@@ -182,6 +184,17 @@ def _range_of(request: Request) -> Range | None:
         return parse_range(text)
     except MalformedPacket:
         return None
+
+
+def _replay_of(request: Request) -> Replay | None:
+    # GStreamer requires nothing, and says how it wants to have the recording.
+    says_how = any(name in request.fields for name in ("Rate-Control", "Immediate", "Frames"))
+    if not says_how and ONVIF_REPLAY not in parse_option_tags(request.fields.get_all("Require")):
+        return None
+    try:
+        return Replay.parse(request.fields)
+    except MalformedPacket:
+        raise RefusedError(Status.HEADER_FIELD_NOT_VALID) from None
 
 
 def _scale_of(request: Request) -> float | None:

@@ -114,6 +114,13 @@ class RtspServerSession(Reader):
         """End the session."""
         self._server.close_session(self, reason)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a reader over TCP takes what it is sent; beyond, packets are left out. A replay without rate control
+        waits for it."""
+        connection = self._connection
+        return connection is None or connection.backlog <= self._server.options.reader_backlog // 2
+
     def received(self) -> SessionReceiveStatistics:
         """Counters of what a publisher sent."""
         return session_received(self._reception, shed=self._queue.shed if self._queue is not None else 0)
