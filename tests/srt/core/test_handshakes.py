@@ -170,7 +170,7 @@ def with_blocks(**changes: object) -> Callable[[Handshake], Handshake]:
         ),
         (with_blocks(capabilities=Capabilities(0x010200, Capability(0xBF), 1, 1)), RejectionReason.ROGUE),
         (with_blocks(key_material=b"\x12\x20\x29\x01" + bytes(60)), RejectionReason.ROGUE),
-        (lambda handshake: attrs.evolve(handshake, version=4), RejectionReason.VERSION),
+        (lambda handshake: attrs.evolve(handshake, version=6), RejectionReason.VERSION),
         (lambda handshake: attrs.evolve(handshake, blocks=b"\0\5\0\xff"), RejectionReason.ROGUE),
     ],
 )
@@ -272,7 +272,7 @@ def test_silence_ends_a_call_after_its_time() -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"extension": 0}, RejectionReason.ROGUE), ({"version": 4}, RejectionReason.VERSION)],
+    [({"extension": 0}, RejectionReason.ROGUE), ({"extension": 2}, RejectionReason.ROGUE)],
 )
 def test_what_is_not_srt_is_refused_by_the_caller(change: dict[str, int], code: RejectionReason) -> None:
     pair = Pair()

@@ -4,14 +4,19 @@
 
     INDUCTION   "do you speak SRT?"            -> the listener's cookie
     CONCLUSION  cookie, capabilities, keys     -> agreement, or a refusal
+
+A listener of before 1.3.0 answers the first in version 4; see `terzetto.srt.core.legacy` for what follows then.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import Micros, micros
+from terzetto.srt.core.legacy import agree_legacy, check_legacy
 from terzetto.srt.core.negotiation import (
     Agreement,
     GroupTerms,
@@ -23,16 +28,13 @@ from terzetto.srt.core.negotiation import (
 )
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlType, encode_control
-from terzetto.srt.wire.handshake import CONCLUSION, INDUCTION, MAGIC, Handshake, encode_peer_ip
+from terzetto.srt.wire.handshake import CONCLUSION, DATAGRAMS, INDUCTION, MAGIC, Handshake, encode_peer_ip
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 from terzetto.srt.wire.rejection import RejectionReason, decode_rejection, describe_rejection
 
 __all__ = ["Caller"]
 
 _REPEAT: Final = 250_000
-
-# "This is UDT's datagram mode", which is all an induction may say before it knows who is there.
-_INDUCTION_EXTENSION: Final = 2
 
 
 class Caller:
@@ -67,6 +69,7 @@ class Caller:
         self._repeat_at = now
         self._cookie: int | None = None
         self._advertised = 0
+        self._is_legacy = False
 
     def next_timeout(self) -> Micros:
         """When to call `handle_timeout`."""
@@ -93,8 +96,21 @@ class Caller:
             return None
         if answer.kind != CONCLUSION or self._cookie is None:
             return None
-        if answer.version != 5:
-            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
+        if answer.version != (4 if self._is_legacy else 5):
+            raise RefusedError(RejectionReason.VERSION, "the listener changes its version")
+        if self._is_legacy:
+            return agree_legacy(
+                answer,
+                options=self.options,
+                keys=self._keys,
+                local_id=self._local_id,
+                peer=self.peer,
+                local=self.local,
+                started_at=self._started_at,
+                timestamp=timestamp,
+                now=now,
+                own_sequence=self._initial_sequence,
+            )
         return agree_as_initiator(
             answer,
             options=self.options,
@@ -110,9 +126,10 @@ class Caller:
         )
 
     def _take_cookie(self, answer: Handshake, now: Micros) -> None:
-        if answer.version == 4:
-            raise RefusedError(RejectionReason.VERSION, "the listener speaks a version of before 1.3.0")
-        if answer.extension != MAGIC:
+        self._is_legacy = answer.version == 4
+        if self._is_legacy:
+            check_legacy(self.options, terms=self._terms)
+        elif answer.extension != MAGIC:
             raise RefusedError(RejectionReason.ROGUE, "what answers is not SRT")
         self._cookie = answer.cookie
         self._advertised = answer.encryption if 2 <= answer.encryption <= 4 else 0
@@ -120,33 +137,7 @@ class Caller:
 
     def _ask(self, now: Micros) -> None:
         self._repeat_at = now + _REPEAT
-        if self._cookie is None:
-            question = Handshake(
-                version=4,
-                extension=_INDUCTION_EXTENSION,
-                initial_sequence=self._initial_sequence,
-                mss=self.options.mss,
-                flow_window=self.options.receive_buffer_packets,
-                kind=INDUCTION,
-                socket_id=self._local_id,
-                peer_ip=encode_peer_ip(self.peer.host),
-            )
-        else:
-            group = None if self._terms is None else self._terms.membership
-            blocks = offer_extensions(self.options, self._keys, advertised=self._advertised, group=group)
-            question = Handshake(
-                version=5,
-                encryption=self._advertised or encryption_field(self.options),
-                extension=blocks.flags,
-                initial_sequence=self._initial_sequence,
-                mss=self.options.mss,
-                flow_window=self.options.receive_buffer_packets,
-                kind=CONCLUSION,
-                socket_id=self._local_id,
-                cookie=self._cookie,
-                peer_ip=encode_peer_ip(self.peer.host),
-                blocks=blocks.encode(is_response=False),
-            )
+        question = self._conclusion() if self._cookie is not None else self._greeting(INDUCTION)
         self.transmits.append(
             encode_control(
                 ControlType.HANDSHAKE,
@@ -154,4 +145,33 @@ class Caller:
                 destination=0,
                 body=question.encode(),
             )
+        )
+
+    def _greeting(self, kind: int, *, cookie: int = 0) -> Handshake:
+        """Version 4: an induction, or such a conclusion."""
+        return Handshake(
+            version=4,
+            extension=DATAGRAMS,
+            initial_sequence=self._initial_sequence,
+            mss=self.options.mss,
+            flow_window=self.options.receive_buffer_packets,
+            kind=kind,
+            socket_id=self._local_id,
+            cookie=cookie,
+            peer_ip=encode_peer_ip(self.peer.host),
+        )
+
+    def _conclusion(self) -> Handshake:
+        assert self._cookie is not None
+        greeting = self._greeting(CONCLUSION, cookie=self._cookie)
+        if self._is_legacy:
+            return greeting
+        group = None if self._terms is None else self._terms.membership
+        blocks = offer_extensions(self.options, self._keys, advertised=self._advertised, group=group)
+        return attrs.evolve(
+            greeting,
+            version=5,
+            encryption=self._advertised or encryption_field(self.options),
+            extension=blocks.flags,
+            blocks=blocks.encode(is_response=False),
         )

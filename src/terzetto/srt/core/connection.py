@@ -10,8 +10,9 @@ from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Buffer, Run
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros, seconds
 from terzetto.srt.core.counters import Counters
+from terzetto.srt.core.legacy import LegacyExchange
 from terzetto.srt.core.messages import Message
-from terzetto.srt.core.negotiation import Agreement
+from terzetto.srt.core.negotiation import Agreement, RefusedError
 from terzetto.srt.core.receiver import Receiver
 from terzetto.srt.core.round_trip import RoundTrip
 from terzetto.srt.core.sender import Sender
@@ -93,6 +94,7 @@ class Connection:
         """What the group of this member does before anything is taken in."""
         self.last_data_at: Micros | None = None
         self._keys = agreement.keys
+        self._legacy = LegacyExchange(agreement) if agreement.is_legacy else None
         self._last_heard_at = now
         self._last_sent_at = now
         self._last_ackack_at: Micros = 0
@@ -147,6 +149,7 @@ class Connection:
                 self._send_nak(report, now)
             self.sender.drop_too_late(now)
             self.sender.repeat_due(now)
+            self._introduce_ourselves(now)
             self.sender.pump(now)
             self._announce_key(now)
             if now - self._last_sent_at >= _KEEPALIVE:
@@ -165,6 +168,10 @@ class Connection:
                 candidates.append(self._closing_time())
             if self._keys.sending is not None and self._keys.sending.retry_at is not None:
                 candidates.append(self._keys.sending.retry_at)
+            if self.sender.is_held and self._legacy is not None:
+                asking = self._legacy.next_timeout()
+                if asking is not None:
+                    candidates.append(asking)
             soonest = min(candidates)
             if due is None or soonest < due:
                 due = soonest
@@ -176,9 +183,7 @@ class Connection:
 
     def send(self, payloads: Sequence[Buffer], *, origin: Micros | None = None, now: Micros) -> int:
         """Send payloads of at most ``payload_limit`` bytes each; how many found room."""
-        if self._keys.sending is None and self.options.passphrase:
-            # Not enforced, and the peer has no passphrase: sending in the clear is not what anybody asked
-            # for.
+        if not self._may_send(now):
             self.counters.dropped_by_sender += len(payloads)
             return len(payloads)
         taken = self.sender.send(payloads, origin=now if origin is None else origin, now=now)
@@ -187,6 +192,29 @@ class Connection:
             self._took_in(taken, now)
         self._finish(now)
         return taken
+
+    def _may_send(self, now: Micros) -> bool:
+        """Whether what is handed in may travel; where that makes us the sender, the peer is told first."""
+        legacy = self._legacy
+        if legacy is not None and not legacy.has_begun:
+            legacy.begin(now=now)
+            self.sender.is_held = True
+            self._introduce_ourselves(now)
+        # Not enforced, and the peer has no passphrase: sending in the clear is not what anybody asked for.
+        return self._keys.sending is not None or not self.options.passphrase
+
+    def _introduce_ourselves(self, now: Micros) -> None:
+        """Ask an old peer what it can do, and let go of what waited for its answer."""
+        legacy = self._legacy
+        if legacy is None or not self.sender.is_held:
+            return
+        question = legacy.question(retry_after=self.round_trip.smoothed * 3 // 2, now=now)
+        if question is not None:
+            self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.HSREQ, body=question, now=now)
+        self._announce_key(now)
+        if not legacy.holds(now):
+            self.sender.is_held = False
+            self.sender.pump(now)
 
     def _took_in(self, packets: int, now: Micros) -> None:
         self._last_origin = now
@@ -201,7 +229,7 @@ class Connection:
         self, message: Buffer, *, in_order: bool, time_to_live: Micros | None, origin: Micros, now: Micros
     ) -> bool:
         """Send one message of any length; False when there is no room for all of it yet."""
-        if self._keys.sending is None and self.options.passphrase:
+        if not self._may_send(now):
             self.counters.dropped_by_sender += 1
             return True
         before = self.sender.buffer.end
@@ -360,7 +388,7 @@ class Connection:
             self.happenings.append(PeerClosed(self.agreement.peer))
             self._no_more_arrives()
         elif kind == ControlType.EXTENSION:
-            self._handle_extension(header.subtype, bytes(body), now)
+            self._handle_extension(header, bytes(body), now)
         elif kind == ControlType.PEERERROR:
             self.peer_error = header.information
             self._unblock()
@@ -402,20 +430,80 @@ class Connection:
         self.counters.drop_requests_sent += 1
         self._control(ControlType.DROPREQ, now=now, information=message, body=request.encode())
 
-    def _handle_extension(self, subtype: int, body: bytes, now: Micros) -> None:
-        if subtype == ExtensionSubtype.KMREQ:
-            if len(body) > LARGEST_KEY_MATERIAL:
-                raise MalformedPacket("key material is too long")
+    def _handle_extension(self, header: ControlHeader, body: bytes, now: Micros) -> None:
+        if self._legacy is not None:
+            try:
+                self._handle_legacy(self._legacy, header, body, now)
+            except RefusedError as refusal:
+                self._break(str(refusal), now)
+        elif header.subtype == ExtensionSubtype.KMREQ:
+            self._check_key_size(body)
             # What cannot be confirmed is not answered: no message may talk a secured connection down.
             if self._keys.refresh_received(body, highest=self.receiver.highest, now=now):
                 self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.KMRSP, body=body, now=now)
                 self.happenings.append(KeyAnnounced(sending=False))
             else:
                 self.counters.count_malformed("key material is not acceptable")
-        elif subtype == ExtensionSubtype.KMRSP:
+        elif header.subtype == ExtensionSubtype.KMRSP:
             sending = self._keys.sending
             if sending is None or not sending.confirmed(body):
                 self.counters.count_malformed("key confirmation is unexpected")
+
+    def _check_key_size(self, body: bytes) -> None:
+        if len(body) > LARGEST_KEY_MATERIAL:
+            raise MalformedPacket("key material is too long")
+
+    def _handle_legacy(self, legacy: LegacyExchange, header: ControlHeader, body: bytes, now: Micros) -> None:
+        """What a peer of before 1.3.0 tells of itself."""
+        subtype = header.subtype
+        if subtype == ExtensionSubtype.HSREQ:
+            answer = legacy.answer(body, timestamp=header.timestamp, now=now)
+            if answer is None:
+                self.counters.count_malformed("handshake request makes no sense")
+                return
+            self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.HSRSP, body=answer, now=now)
+            self._adopt(legacy.agreement)
+        elif subtype == ExtensionSubtype.HSRSP:
+            if legacy.conclude(body, timestamp=header.timestamp, now=now):
+                self._adopt(legacy.agreement)
+                self._introduce_ourselves(now)
+            else:
+                self.counters.count_malformed("handshake response is unexpected")
+        elif subtype == ExtensionSubtype.KMREQ:
+            self._check_key_size(body)
+            before = self._keys.receiving_state
+            was_awaiting = self._keys.is_awaiting
+            reply = self._keys.take_one_way(body, highest=self.receiver.highest, now=now)
+            if reply is None:
+                self.counters.count_malformed("key material is not acceptable")
+                return
+            self._control(ControlType.EXTENSION, subtype=ExtensionSubtype.KMRSP, body=reply, now=now)
+            if was_awaiting and not self._keys.is_awaiting:
+                self.receiver.unseal()
+            self._judge_keys(before, self._keys.receiving_state, now)
+        elif subtype == ExtensionSubtype.KMRSP:
+            before = self._keys.sending_state
+            state = self._keys.answered_one_way(body)
+            if state is not None:
+                self._judge_keys(before, state, now)
+                self._introduce_ourselves(now)
+            elif self._keys.sending is None or not self._keys.sending.confirmed(body):
+                self.counters.count_malformed("key confirmation is unexpected")
+        else:
+            self.counters.count_malformed("extension is of an unknown type")
+
+    def _adopt(self, agreement: Agreement) -> None:
+        if agreement is not self.agreement:
+            self.agreement = agreement
+            self.sender.adopt(agreement)
+            self.sender.configure(self.options)
+            self.receiver.adopt(agreement)
+
+    def _judge_keys(self, before: KmState, state: KmState, now: Micros) -> None:
+        if state is not before:
+            self.happenings.append(self.security())
+        if self.options.enforced_encryption and state is not KmState.SECURED:
+            self._break("the passphrases differ, or only one side has one", now)
 
     def _report_arrivals(self, arrived: int, now: Micros) -> None:
         receiver = self.receiver

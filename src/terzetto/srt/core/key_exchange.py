@@ -7,7 +7,8 @@ under, so the next key can be announced while the present one is in use::
     packets under a key:   0 ......... refresh-announce ....... refresh ....... refresh+announce
                                        the next key is sent     it is used      the old one is forgotten
 
-Both directions begin with the initiator's key. Later each side refreshes what it sends with, on its own.
+Both directions begin with the initiator's key. Later each side refreshes what it sends with, on its own. Peers of
+before 1.3.0 know only the latter: each direction has its keys from whoever sends, and the first is told as any other.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ODD: Final = 2
 
 _ITERATIONS: Final = 2048
 _PBKDF2_SALT: Final = 8
+
+_STATUS_SIZE: Final = 4
 
 _FAST_RETRIES: Final = 10
 _STRAYS: Final = 16
@@ -152,13 +155,30 @@ class SendingKeys:
         self._retry_at = now + (retry_after if self._retries < _FAST_RETRIES else MICROS_PER_SECOND)
         return self._pending
 
+    def announce_first(self) -> None:
+        """The peer has not even the key that we begin with: `announcement` has it from now on."""
+        self._pending = self.material
+        self._confirmed = False
+        self._retry_at = 0
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the peer has every key that we have."""
+        return self._confirmed
+
     def confirmed(self, material: bytes) -> bool:
         """The peer echoed a message; whether that was news."""
         if self._confirmed or material != self._pending:
             return False
         self._confirmed = True
         self._retry_at = None
+        if len(self._keys) == 1:
+            self._pending = b""  # it was the first, so there is none to change to
         return True
+
+    def stop_announcing(self) -> None:
+        """The peer has said that it cannot use what we announce."""
+        self._retry_at = None
 
 
 class ReceivingKeys:
@@ -294,6 +314,7 @@ class KeyExchange:
         "_entropy",
         "_passphrase",
         "_refresh",
+        "_refused_until",
         "offer",
         "receiving",
         "receiving_state",
@@ -307,6 +328,7 @@ class KeyExchange:
         self._passphrase = passphrase
         self._refresh = (refresh_after, announce_ahead)
         self._entropy = entropy
+        self._refused_until: Micros = 0
         self.offer = b""
         self.sending: SendingKeys | None = None
         self.receiving: ReceivingKeys | None = None
@@ -316,8 +338,13 @@ class KeyExchange:
 
     @property
     def is_secured(self) -> bool:
-        """Whether what we receive must be encrypted."""
-        return self.receiving_state is KmState.SECURED
+        """Whether what we receive must be encrypted, also while its key has yet to come."""
+        return self.receiving_state in (KmState.SECURED, KmState.SECURING)
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the key of what we receive has yet to come."""
+        return self.receiving is None and self.receiving_state is KmState.SECURING
 
     @property
     def kind(self) -> CipherKind | None:
@@ -328,28 +355,79 @@ class KeyExchange:
         """An initiator's first message."""
         salt = self._entropy(SALT_SIZE)
         key = self._entropy(key_size)
-        self._install(kind, {EVEN: key}, _derive_kek(self._passphrase, salt, key_size), salt)
+        kek = _derive_kek(self._passphrase, salt, key_size)
+        self._send_with(kind, {EVEN: key}, kek, salt)
+        self.receiving = ReceivingKeys(kind, keys={EVEN: key}, kek=kek, salt=salt)
         assert self.sending is not None
         self.offer = self.sending.material
         return self.offer
 
+    def begin_one_way(self, key_size: int, *, is_enforced: bool) -> None:
+        """Each side is to tell the keys of what it sends, once it sends; ours are made, and nobody has them yet."""
+        if self._passphrase:
+            self.make_offer(CipherKind.AES_CTR, key_size)
+            self.receiving = None
+            self._settle(KmState.SECURING, KmState.SECURING if is_enforced else KmState.UNSECURED)
+
+    def take_one_way(self, body: bytes, *, highest: int, now: Micros) -> bytes | None:
+        """The sender tells its key: what to answer, or None.
+
+        Deriving costs a millisecond, so after a wrong one nothing is read for a second.
+        """
+        if self.receiving is not None:
+            return body if self.refresh_received(body, highest=highest, now=now) else None
+        if now < self._refused_until:
+            return None
+        state = self._accept(body, frozenset({CipherKind.AES_CTR}), is_both_ways=False)
+        if state is KmState.SECURED:
+            return body
+        self._refused_until = now + MICROS_PER_SECOND
+        return state.encode()
+
+    def answered_one_way(self, body: bytes) -> KmState | None:
+        """The receiver answers what we told: how that leaves us, or None when it is no answer to that."""
+        if self.sending is None or self.sending.is_confirmed or self.sending_state is not KmState.SECURING:
+            return None
+        if self.sending.confirmed(body):
+            self.sending_state = KmState.SECURED
+            return KmState.SECURED
+        if len(body) != _STATUS_SIZE:
+            return None
+        state = KmState.decode(body)
+        if state in (KmState.SECURING, KmState.SECURED):
+            return None  # it was not ready for what we told: we tell it again
+        self.sending.stop_announcing()
+        self.sending_state = KmState.NOSECRET if state is KmState.UNSECURED else state
+        return self.sending_state
+
     def accept_offer(self, body: bytes, *, allowed: frozenset[CipherKind]) -> KmState:
         """A responder reads the initiator's message: the state to answer with, or `MalformedPacket`."""
+        return self._accept(body, allowed, is_both_ways=True)
+
+    def _accept(self, body: bytes, allowed: frozenset[CipherKind], *, is_both_ways: bool) -> KmState:
         material = KeyMaterial.decode(body)
+        state, keys, kek = self._judge(material, allowed)
+        if is_both_ways:
+            sending = KmState.UNSECURED if state is KmState.NOSECRET else state
+            self._settle(sending, state)
+        else:
+            self.receiving_state = state
+        if keys is not None:
+            self.receiving = ReceivingKeys(material.cipher, keys=keys, kek=kek, salt=material.salt)
+            if is_both_ways:
+                self._send_with(material.cipher, keys, kek, material.salt)
+        return state
+
+    def _judge(
+        self, material: KeyMaterial, allowed: frozenset[CipherKind]
+    ) -> tuple[KmState, dict[int, bytes] | None, bytes]:
         if not self._passphrase:
-            self._settle(KmState.UNSECURED, KmState.NOSECRET)
-            return KmState.NOSECRET
+            return KmState.NOSECRET, None, b""
         if material.cipher not in allowed:
-            self._settle(KmState.BADCRYPTOMODE, KmState.BADCRYPTOMODE)
-            return KmState.BADCRYPTOMODE
+            return KmState.BADCRYPTOMODE, None, b""
         kek = _derive_kek(self._passphrase, material.salt, material.key_size)
         keys = unwrap_keys(material, kek)
-        if keys is None:
-            self._settle(KmState.BADSECRET, KmState.BADSECRET)
-            return KmState.BADSECRET
-        self._install(material.cipher, keys, kek, material.salt)
-        self._settle(KmState.SECURED, KmState.SECURED)
-        return KmState.SECURED
+        return (KmState.BADSECRET if keys is None else KmState.SECURED), keys, kek
 
     def no_offer(self) -> KmState:
         """A responder got no message: the state to answer with."""
@@ -381,7 +459,7 @@ class KeyExchange:
             return False
         return self.receiving.refresh(body, self._passphrase, highest=highest, now=now)
 
-    def _install(self, kind: CipherKind, keys: dict[int, bytes], kek: bytes, salt: bytes) -> None:
+    def _send_with(self, kind: CipherKind, keys: dict[int, bytes], kek: bytes, salt: bytes) -> None:
         slot = min(keys)
         refresh_after, announce_ahead = self._refresh
         self.sending = SendingKeys(
@@ -394,7 +472,6 @@ class KeyExchange:
             announce_ahead=announce_ahead,
             entropy=self._entropy,
         )
-        self.receiving = ReceivingKeys(kind, keys=keys, kek=kek, salt=salt)
 
     def _settle(self, sending: KmState, receiving: KmState) -> None:
         self.sending_state = sending

@@ -15,6 +15,7 @@ from terzetto.primitives.datagrams import Address, EntropySource
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.srt.core.cookie import CookieJar
 from terzetto.srt.core.flood import AttemptLimit
+from terzetto.srt.core.legacy import LEGACY_REFUSAL, agree_legacy, check_legacy
 from terzetto.srt.core.negotiation import (
     Agreement,
     GroupTerms,
@@ -28,6 +29,7 @@ from terzetto.srt.wire.control import ControlType, encode_control
 from terzetto.srt.wire.extensions import Capability, ExtensionRefused, Extensions, GroupMembership
 from terzetto.srt.wire.handshake import (
     CONCLUSION,
+    DATAGRAMS,
     HANDSHAKE_SIZE,
     INDUCTION,
     MAGIC,
@@ -80,7 +82,7 @@ class ConnectionRequest:
 
     @property
     def handshake_version(self) -> int:
-        """5, or whatever comes after it."""
+        """5, or 4 of a caller of before 1.3.0, which says nothing of itself before it sends."""
         return self.handshake.version
 
     @property
@@ -145,26 +147,14 @@ class Listener:
         started_at = now if terms is None else terms.started_at
         self.pending.pop(request.key, None)
         try:
-            agreement, blocks = agree_as_responder(
-                request.handshake,
-                request.extensions,
-                options=options,
-                keys=make_keys(options, self._entropy),
-                local_id=local_id,
-                peer=request.peer,
-                local=request.local,
-                timestamp=request.timestamp,
-                started_at=started_at,
-                now=request.received_at,
-                terms=terms,
-            )
+            agreement, blocks = self._agree(request, options, local_id, started_at, terms)
         except RefusedError as refusal:
             self._send_refusal(request.handshake, request.peer, request.local, refusal.code, now)
             raise
         answer = attrs.evolve(
             request.handshake,
             encryption=0,
-            extension=blocks.flags,
+            extension=DATAGRAMS if agreement.is_legacy else blocks.flags,
             mss=agreement.mss,
             flow_window=options.receive_buffer_packets,
             socket_id=local_id,
@@ -173,6 +163,43 @@ class Listener:
         self._remember(request.key, answer, started_at=started_at, until=1 << 62)
         self._send(answer, request, started_at=started_at, now=now)
         return agreement
+
+    def _agree(
+        self,
+        request: ConnectionRequest,
+        options: SrtOptions,
+        local_id: int,
+        started_at: Micros,
+        terms: GroupTerms | None,
+    ) -> tuple[Agreement, Extensions]:
+        keys = make_keys(options, self._entropy)
+        if request.handshake_version == 4:
+            check_legacy(options, terms=terms)
+            agreement = agree_legacy(
+                request.handshake,
+                options=options,
+                keys=keys,
+                local_id=local_id,
+                peer=request.peer,
+                local=request.local,
+                started_at=started_at,
+                timestamp=request.timestamp,
+                now=request.received_at,
+            )
+            return agreement, Extensions()
+        return agree_as_responder(
+            request.handshake,
+            request.extensions,
+            options=options,
+            keys=keys,
+            local_id=local_id,
+            peer=request.peer,
+            local=request.local,
+            timestamp=request.timestamp,
+            started_at=started_at,
+            now=request.received_at,
+            terms=terms,
+        )
 
     def refuse(self, request: ConnectionRequest, code: int, *, now: Micros) -> None:
         """Turn a caller away."""
@@ -204,12 +231,16 @@ class Listener:
     def _read(
         self, packet: Handshake, peer: Address, local: str | None, timestamp: int, now: Micros
     ) -> ConnectionRequest:
-        if packet.version != 5:
-            raise RefusedError(RejectionReason.VERSION, "the caller speaks a version of before 1.3.0")
+        if packet.version not in (4, 5):
+            raise RefusedError(RejectionReason.VERSION, "the caller speaks a version that is unknown")
+        if packet.version == 4 and (packet.encryption, packet.extension) != (0, DATAGRAMS):
+            raise RefusedError(RejectionReason.ROGUE, "what calls is not SRT")
         if self.is_closing:
             raise RefusedError(RejectionReason.CLOSE, "the listener is closing")
         if len(self.pending) + self.unaccepted >= self.options.backlog:
             raise RefusedError(RejectionReason.BACKLOG, "too many callers wait already")
+        if packet.version == 4:
+            return self._request(packet, Extensions(), peer, local, timestamp, now)
         try:
             extensions = Extensions.decode(packet.blocks)
         except ExtensionRefused as exc:
@@ -218,11 +249,22 @@ class Listener:
             raise RefusedError(RejectionReason.ROGUE, exc.reason) from None
         if extensions.capabilities is None:
             raise RefusedError(RejectionReason.ROGUE, "the handshake says nothing of SRT")
+        return self._request(packet, extensions, peer, local, timestamp, now)
+
+    @staticmethod
+    def _request(
+        packet: Handshake,
+        extensions: Extensions,
+        peer: Address,
+        local: str | None,
+        timestamp: int,
+        now: Micros,
+    ) -> ConnectionRequest:
         return ConnectionRequest(
             peer=peer,
             local=local,
             stream_id=extensions.stream_id.decode("utf-8", "replace"),
-            peer_version=extensions.capabilities.version,
+            peer_version=0 if extensions.capabilities is None else extensions.capabilities.version,
             is_encrypted=bool(extensions.key_material),
             group=extensions.group,
             handshake=packet,
@@ -255,6 +297,7 @@ class Listener:
     def _send_refusal(
         self, packet: Handshake, peer: Address, local: str | None, code: int, now: Micros
     ) -> None:
+        code = code if packet.version > 4 else LEGACY_REFUSAL
         answer = attrs.evolve(packet, kind=REJECTION_BASE + code, blocks=b"")
         key = (peer, packet.socket_id, packet.initial_sequence)
         self._remember(key, answer, started_at=self._started_at, until=now + _REMEMBERED_FOR)

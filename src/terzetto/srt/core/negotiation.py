@@ -41,7 +41,6 @@ __all__ = [
 
 _OLDEST_VERSION: Final = 0x010300
 _SOUND_GCM: Final = 0x010504
-_BROKEN_DROP: Final = 0x010007
 
 _KEY_FIELD: Final = {16: 2, 24: 3, 32: 4}
 _KEY_SIZE: Final = {field: size for size, field in _KEY_FIELD.items()}
@@ -103,6 +102,8 @@ class Agreement:
     """Where the peer's numbers begin, if not where ours do: at a rendezvous each side has its own."""
     last_word: bytes = b""
     """What a rendezvous answers to a peer that has not noticed that we agree."""
+    is_legacy: bool = False
+    """The peer is of before 1.3.0, and what it can do is told later; see `terzetto.srt.core.legacy`."""
 
     @property
     def first_received(self) -> int:
@@ -251,8 +252,6 @@ def agree_as_responder(
     answer = _answer_keys(offered, theirs, options, keys)
     own = own_capability(options)
     flags = own if theirs.flags & Capability.RETRANSMIT_FLAG else own & ~Capability.RETRANSMIT_FLAG
-    if theirs.version <= _BROKEN_DROP and theirs.flags & Capability.PERIODIC_NAK:
-        flags &= ~Capability.TOO_LATE_DROP
     receive_ms = micros(options.receive_latency) // MICROS_PER_MILLI
     peer_ms = micros(options.peer_latency) // MICROS_PER_MILLI
     has_playout = bool(options.tsbpd and theirs.flags & Capability.TSBPD_SENDER)

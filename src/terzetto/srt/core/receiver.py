@@ -161,6 +161,34 @@ class Receiver:
             return line[0][1], line[0][0]
         return self._gap()
 
+    def adopt(self, agreement: Agreement) -> None:
+        """The peer has told how it keeps time; what waits behind a gap waits for its repair from now on."""
+        self._agreement = agreement
+        self.clock.base = agreement.playout_base
+        self.clock.delay = agreement.receive_delay
+        self._drops_late = agreement.options.too_late_drop and agreement.has_playout
+        if agreement.has_playout:
+            ahead = self.buffer.ahead
+            for position, entry in ahead.items():
+                ahead[position] = entry._replace(play_at=entry.play_at + agreement.receive_delay)
+
+    def unseal(self) -> None:
+        """The key has come, or never will: open what was kept for it, in the order in which it will be read."""
+        buffer = self.buffer
+        line = buffer.line
+        for play_at, position, flags, packet in list(line):
+            line.popleft()
+            payload = self._open_kept(packet, position)
+            if payload is not None:
+                line.append((play_at, position, flags, payload))
+        for position, entry in sorted(buffer.ahead.items()):
+            if entry.payload is not None:
+                buffer.insert_ahead(entry._replace(payload=self._open_kept(entry.payload, position)))
+
+    def _open_kept(self, packet: Buffer, position: int) -> Buffer | None:
+        sequence, flags, _, _ = DATA_HEADER.unpack_from(packet)
+        return self._open(packet, sequence, flags, position)
+
     def configure(self, options: SrtOptions) -> None:
         """Take over options that may change while connected."""
         self.clock.is_tracing = options.drift_tracer
@@ -335,6 +363,9 @@ class Receiver:
         if slot == 0:
             if not keys.is_secured:
                 return packet[HEADER_SIZE:]
+        elif keys.is_awaiting:
+            # A peer of before 1.3.0 tells its key once something was acknowledged: kept until then, see `unseal`.
+            return packet
         elif keys.receiving is not None:
             cipher = keys.receiving.cipher_at(slot, position)
             if cipher is not None:
@@ -434,6 +465,9 @@ class Receiver:
     def end_repairs(self) -> None:
         """Nothing more comes: gaps are given up when what follows is due, and nothing is acknowledged."""
         self._is_over = True
+        if self._keys.is_awaiting:
+            self.buffer.line.clear()  # nobody will tell the key any more
+            self.buffer.ahead.clear()
         if not self._agreement.is_stream:
             self._drops_late = True
         elif self.buffer.ahead:
@@ -458,6 +492,8 @@ class Receiver:
 
     def next_due(self) -> Micros | None:
         """When the first thing to be read is due; None when nothing is there, or not yet whole."""
+        if self._keys.is_awaiting:
+            return None
         if self.assembler is not None:
             return 0 if self.assembler.is_ready else None
         due = self.buffer.next_due()
@@ -480,7 +516,7 @@ class Receiver:
 
     def take(self, now: Micros, limit: int) -> list[tuple[Micros, int, int, Buffer]]:
         """Up to *limit* packets that are due: due time, position, timestamp, payload."""
-        taken = self.buffer.take(now, limit)
+        taken = [] if self._keys.is_awaiting else self.buffer.take(now, limit)
         if taken:
             self.acks.reopened(now=now)
         return taken

@@ -98,16 +98,24 @@ class Sender:
         self._losses = RangeList()
         self._repeated: dict[int, Micros] = {}
         self._allowance = RetransmitAllowance(options.max_retransmit_bandwidth)
-        flags = agreement.peer_flags
-        self._marks_repeats = bool(flags & Capability.RETRANSMIT_FLAG)
-        self._originals_first = bool(flags & Capability.TOO_LATE_DROP)
-        self._peer_reports = bool(flags & Capability.PERIODIC_NAK)
-        self._spares_repeats = options.retransmit_algorithm == 1 and self._peer_reports
+        self.is_held = False
+        """Whether nothing may leave yet."""
         self._progress_at: Micros = 0
         self._held_back_until: Micros = 0
         self._silent_rounds = 1
         self._busy_since: Micros | None = None
         self._drop_after: Micros | None = None
+        self.adopt(agreement)
+
+    def adopt(self, agreement: Agreement) -> None:
+        """What the peer can do is known, or known better than it was."""
+        self._agreement = agreement
+        options = agreement.options
+        flags = agreement.peer_flags
+        self._marks_repeats = bool(flags & Capability.RETRANSMIT_FLAG)
+        self._originals_first = bool(flags & Capability.TOO_LATE_DROP)
+        self._peer_reports = bool(flags & Capability.PERIODIC_NAK)
+        self._spares_repeats = options.retransmit_algorithm == 1 and self._peer_reports
         self.configure(options)
 
     def configure(self, options: SrtOptions) -> None:
@@ -244,7 +252,7 @@ class Sender:
         """Move what may leave into ``outgoing``."""
         buffer = self.buffer
         pending = buffer.end - buffer.unsent
-        if not pending and not self._losses:
+        if (not pending and not self._losses) or self.is_held:
             return
         allowance = self.pacer.allowance(now=now)
         if allowance and self._originals_first:
@@ -464,7 +472,7 @@ class Sender:
         buffer = self.buffer
         due = self.repeat_at()
         has_originals = buffer.unsent < buffer.end and buffer.in_flight < self._window
-        if has_originals or (self._losses and self._allowance.rate != 0):
+        if (has_originals or (self._losses and self._allowance.rate != 0)) and not self.is_held:
             paced = self.pacer.next_at
             if not has_originals:
                 paced = max(paced, self._held_back_until)

@@ -94,6 +94,24 @@ class Capabilities:
     flags: Capability
     receiver_delay_ms: int = 0
     sender_delay_ms: int = 0
+    """With peers of before 1.3.0 the only one, for data flows one way: what is offered, then what is agreed."""
+
+    @classmethod
+    def decode(cls, body: bytes) -> Capabilities:
+        """Parse the body of HSREQ or HSRSP; `ExtensionRefused` is the only way to fail."""
+        if len(body) == 8:
+            version, flags = struct.unpack("!II", body)
+            if flags & (Capability.TSBPD_SENDER | Capability.TSBPD_RECEIVER):
+                raise ExtensionRefused("capabilities promise a delay and do not say which")
+            return cls(version, Capability(flags))
+        if len(body) != _CAPABILITIES.size:
+            raise ExtensionRefused("capabilities have the wrong size")
+        version, flags, receiver_delay, sender_delay = _CAPABILITIES.unpack(body)
+        return cls(version, Capability(flags), receiver_delay, sender_delay)
+
+    def encode(self) -> bytes:
+        """The body."""
+        return _CAPABILITIES.pack(self.version, self.flags, self.receiver_delay_ms, self.sender_delay_ms)
 
 
 class GroupKind(IntEnum):
@@ -152,7 +170,7 @@ class Extensions:
         capabilities = found.get(_HSREQ, found.get(_HSRSP))
         material, status = _decode_key_block(found)
         return cls(
-            capabilities=None if capabilities is None else _decode_capabilities(capabilities),
+            capabilities=None if capabilities is None else Capabilities.decode(capabilities),
             stream_id=_decode_text(found.get(_SID, b""), LONGEST_STREAM_ID),
             congestion=_decode_text(found.get(_CONGESTION, b""), LONGEST_CONGESTION),
             packet_filter=_decode_text(found.get(_FILTER, b""), LONGEST_FILTER, RejectionReason.FILTER),
@@ -165,9 +183,7 @@ class Extensions:
         """The blocks, in the order that libsrt writes them."""
         blocks = []
         if self.capabilities is not None:
-            c = self.capabilities
-            body = _CAPABILITIES.pack(c.version, c.flags, c.receiver_delay_ms, c.sender_delay_ms)
-            blocks.append(_block(_HSRSP if is_response else _HSREQ, body))
+            blocks.append(_block(_HSRSP if is_response else _HSREQ, self.capabilities.encode()))
         for kind, text in (
             (_SID, self.stream_id),
             (_CONGESTION, self.congestion),
@@ -211,18 +227,6 @@ def _decode_text(body: bytes, longest: int, rejection: RejectionReason = Rejecti
     if len(body) > longest:
         raise ExtensionRefused("text block is too long", rejection)
     return _swap_words(body).rstrip(b"\0")
-
-
-def _decode_capabilities(body: bytes) -> Capabilities:
-    if len(body) == 8:
-        version, flags = struct.unpack("!II", body)
-        if flags & (Capability.TSBPD_SENDER | Capability.TSBPD_RECEIVER):
-            raise ExtensionRefused("capabilities promise a delay and do not say which")
-        return Capabilities(version, Capability(flags))
-    if len(body) != _CAPABILITIES.size:
-        raise ExtensionRefused("capabilities have the wrong size")
-    version, flags, receiver_delay, sender_delay = _CAPABILITIES.unpack(body)
-    return Capabilities(version, Capability(flags), receiver_delay, sender_delay)
 
 
 def _decode_group(body: bytes) -> GroupMembership:

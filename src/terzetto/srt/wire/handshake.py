@@ -44,6 +44,7 @@ from terzetto.srt.wire.numbers import SEQUENCE_MASK
 __all__ = [
     "AGREEMENT",
     "CONCLUSION",
+    "DATAGRAMS",
     "HANDSHAKE_SIZE",
     "INDUCTION",
     "LARGEST_MSS",
@@ -67,6 +68,9 @@ WAVEAHAND: Final = 0
 INDUCTION: Final = 1
 CONCLUSION: Final = -1
 AGREEMENT: Final = -2
+DATAGRAMS: Final = 2
+"""The extension field of version 4, and of every induction: "this is UDT's datagram mode", for there was another."""
+
 REJECTION_BASE: Final = 1000
 """Handshake types from here on are refusals: this plus the reason."""
 
@@ -90,7 +94,7 @@ class Handshake:
     encryption: int = 0
     """Key length in eight-byte units (2, 3, 4), or 0 for no opinion."""
     extension: int = 0
-    """`BlockFlag` bits in a conclusion, `MAGIC` in a listener's induction, 2 in a caller's."""
+    """`BlockFlag` bits in a conclusion, `MAGIC` in a listener's induction, else `DATAGRAMS`."""
     initial_sequence: int
     mss: int = 1500
     flow_window: int
