@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Unpack
 
 import attrs
@@ -86,10 +87,15 @@ async def stream(
     *,
     packets: int = 300,
     interval: float = 0.002,
+    noise: int = 0,
     partition: tuple[float, float] | None = None,
     **knobs: Unpack[RistKnobs],
 ) -> Outcome:
-    """Send *packets* and collect what arrives; *partition* is seconds after the handshake."""
+    """Send *packets*, with *noise* bytes that cannot be compressed, and collect what arrives.
+
+    *partition* is seconds after the handshake.
+    """
+    chance = random.Random(seed)
     knobs.setdefault("profile", "simple")
     network = SimulatedNetwork(seed)
     alice, bob = network.add_host("alice"), network.add_host("bob")
@@ -117,7 +123,7 @@ async def stream(
                         began = network.elapsed() / 1e6
                         network.partition(alice, bob, began + start, began + end)
                     for number in range(packets):
-                        payload = number.to_bytes(4, "big") * 16
+                        payload = number.to_bytes(4, "big") * 16 + chance.randbytes(noise)
                         sent.append(payload)
                         sent_at.append(trio.current_time())
                         await sender.send_packet(payload)

@@ -84,6 +84,40 @@ def test_the_invariants_hold_on_random_networks(variant: str) -> None:
             raise
 
 
+@pytest.mark.parametrize(
+    "variant",
+    ["begun in Main", "counter mode", "compressed", "counter mode and hash", "GCM", "ChaCha20, rotated"],
+)
+def test_the_invariants_hold_for_what_travels_in_fragments(variant: str) -> None:
+    """Each unit is three packets; what all of them brought in time comes whole, in order, once, and intact."""
+    unrecovered = 0
+    for seed in range(3):
+        chance = random.Random(f"fragments {variant} {seed}")
+        there, back = random_conditions(chance), random_conditions(chance)
+
+        async def main(there: LinkConditions = there, back: LinkConditions = back, seed: int = seed) -> Any:
+            knobs: Knobs = {"profile": "advanced", "buffer": 0.5, "fragment_size": 100, **VARIANTS[variant]}
+            return await stream(seed, there, back, packets=80, interval=0.004, noise=200, **knobs)
+
+        outcome = simulate(main)
+        received, path = outcome.receiver, outcome.receiver.peer.advanced
+        numbers = [int.from_bytes(payload[:4], "big") for payload in outcome.payloads]
+        assert numbers == sorted(set(numbers))
+        assert all(
+            payload == outcome.sent[number] for payload, number in zip(outcome.payloads, numbers, strict=True)
+        )
+        longest = there.delay + there.jitter + there.reorder_by
+        for number, at in zip(numbers, outcome.delivered_at, strict=True):
+            assert at - outcome.sent_at[number] <= (0.5 + longest) * 1.1 + 0.012
+        assert received.lost == received.recovered + received.unrecovered
+        assert path.units == len(numbers)
+        # A packet that never came costs its own unit, and no other.
+        assert len(outcome.sent) - len(numbers) <= received.unrecovered
+        assert sum(packet.lost_before for packet in outcome.delivered) <= received.unrecovered
+        unrecovered += received.unrecovered
+    assert unrecovered < 30
+
+
 # -- beside each other: the Main profile, and the way from there -------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def _advanced(state: AdvancedState | None) -> RistAdvancedStatistics | None:
         active=state.is_active,
         cipher=state.mode.name.lower().replace("_", "-") if state.mode else "",
         peer_can=tuple(name for bit, name in _ABILITIES.items() if bit in state.capabilities),
-        quirks=tuple(sorted(state.quirks)),
+        quirks=tuple(sorted(map(str, state.quirks))),
         fallbacks=counters.fallbacks,
         compressed=counters.compressed,
         compression_saved=counters.compression_saved,
