@@ -115,9 +115,13 @@ class RtspClient:
         *,
         range: Range | None = None,  # noqa: A002  # the header's name
         scale: float | None = None,
+        speed: float | None = None,
         replay: Replay | None = None,
     ) -> AsyncIterator[RtspPlayback]:
         """Play these medias of the description, or all but back channels; leaving the block tears down.
+
+        *scale* is how fast the presentation goes by (negative is backwards), *speed* how fast it is delivered; what the
+        server makes of them is in the playback.
 
         With *replay* it is a recording that is played, as ONVIF has it: *range* is then a `ClockRange`, a *scale* of -1
         plays backwards, and packets tell when they were recorded, see `RtspPacket.replay`.
@@ -126,7 +130,7 @@ class RtspClient:
         """
         description = self._description or await self.describe()
         indexes = _indexes(description, medias)
-        playback = RtspPlayback(self, indexes, start=range, scale=scale, replay=replay)
+        playback = RtspPlayback(self, indexes, start=range, scale=scale, speed=speed, replay=replay)
         try:
             await playback.start(description)
             yield playback

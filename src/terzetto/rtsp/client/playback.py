@@ -32,6 +32,7 @@ from terzetto.rtsp.wire.headers.range import NOW, NptRange, Range
 from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL, ONVIF_REPLAY
 from terzetto.rtsp.wire.headers.rtp_info import RtpInfo, parse_rtp_info
+from terzetto.rtsp.wire.headers.scale import format_scale, parse_scale
 from terzetto.rtsp.wire.headers.transport import Mode
 from terzetto.rtsp.wire.interleaved import Frame, encode_frames
 
@@ -51,6 +52,7 @@ class RtspPlayback:
         *,
         start: Range | None,
         scale: float | None,
+        speed: float | None,
         replay: Replay | None = None,
     ) -> None:
         self._client = client
@@ -58,6 +60,7 @@ class RtspPlayback:
         self._indexes = list(indexes)
         self._range = start
         self._scale = scale
+        self._speed = speed
         self._replay = replay
         self._queue = PacketQueue[RtspPacket](client.options.delivery_limit)
         self._reception: Reception | None = None
@@ -74,6 +77,10 @@ class RtspPlayback:
         self.description: Description | None = None
         self.range: str | None = None
         """What the server says it plays, as text."""
+        self.scale: float | None = None
+        """How fast the presentation goes by, where the server says so."""
+        self.speed: float | None = None
+        """How fast it is delivered, where the server says so."""
         self.rtp_info: list[RtpInfo] = []
         self.play_number = 0
         """The CSeq of the last PLAY; its lower eight bits stand in `RtspPacket.replay` of packets that answer it."""
@@ -326,7 +333,9 @@ class RtspPlayback:
         if start is not None:
             fields["Range"] = str(start)
         if self._scale is not None:
-            fields["Scale"] = f"{self._scale:g}"
+            fields["Scale"] = format_scale(self._scale)
+        if self._speed is not None:
+            fields["Speed"] = format_scale(self._speed)
         tags = [BACKCHANNEL] if self._senders else []
         if self._replay is not None:
             tags.append(ONVIF_REPLAY)
@@ -337,6 +346,8 @@ class RtspPlayback:
         number = response.cseq or ""
         self.play_number = int(number) if number.isdecimal() else 0
         self.range = response.fields.get("Range")
+        self.scale = _factor(response.fields.get("Scale"))
+        self.speed = _factor(response.fields.get("Speed"))
         text = response.fields.get("RTP-Info")
         if text is not None:
             try:
@@ -445,6 +456,13 @@ class RtspPlayback:
             self._stop_media()
             self._client.drop_connection()
             return exc
+        return None
+
+
+def _factor(text: str | None) -> float | None:
+    try:
+        return parse_scale(text) if text is not None else None
+    except MalformedPacket:
         return None
 
 

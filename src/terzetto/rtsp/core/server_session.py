@@ -61,6 +61,12 @@ class ServerSession:
             return Status.METHOD_NOT_VALID_IN_STATE
         return None
 
+    def allowed(self) -> list[str]:
+        """The methods that are possible now."""
+        return [
+            method for state, method in SERVER_TRANSITIONS if state is self.state and not self.refuses(method)
+        ]
+
     def belongs_to(self, host: str, user: str | None, connection: int) -> bool:
         """Whether a request from there may drive this session."""
         if host != self.host or user != self.user:

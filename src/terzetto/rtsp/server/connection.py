@@ -24,6 +24,7 @@ from terzetto.rtsp.core.server_control import (
 )
 from terzetto.rtsp.core.server_session import Lower
 from terzetto.rtsp.statistics import ConnectionStatistics
+from terzetto.rtsp.wire.headers.connection import wants_close
 from terzetto.rtsp.wire.message import Request
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ class RtspServerConnection:
                 _LOG.exception("a handler failed at %s", request.method)
                 answer = self._server.dispatcher.failure()
             handler.response_sent(self, request, answer.response)
-            self.control.respond(answer.response, now=current_micros(), close=answer.close)
+            close = answer.close or wants_close(request.fields.get_all("Connection"))
+            self.control.respond(answer.response, now=current_micros(), close=close)
             self._driver.drain()
             if answer.after is not None:
                 # Media may flow only behind the answer.

@@ -13,6 +13,7 @@ from terzetto.primitives.time import seconds
 from terzetto.rtsp.server.answers import Answer, Context, RefusedError
 from terzetto.rtsp.server.connection import RtspServerConnection
 from terzetto.rtsp.server.session import RtspServerSession
+from terzetto.rtsp.wire.headers.public import format_methods
 from terzetto.rtsp.wire.headers.require import KNOWN_OPTIONS, parse_option_tags
 from terzetto.rtsp.wire.headers.session import SessionHeader
 from terzetto.rtsp.wire.message import Request, Response
@@ -55,7 +56,7 @@ class Examiner:
             session.hear()
             status = session.rules.refuses(request.method)
             if status is not None:
-                raise RefusedError(status)
+                raise RefusedError(status, Allow=format_methods(session.rules.allowed()))
         return evolve(context, session=session), None
 
     async def _authenticate(self, context: Context) -> Answer | None:

@@ -42,7 +42,9 @@ class RtspRequest:
     range: Range | None = None
     """PLAY: from when to when."""
     scale: float | None = None
-    """PLAY: how fast."""
+    """PLAY: how fast the presentation goes by; negative is backwards. Answer with the ``Scale`` that you give."""
+    speed: float | None = None
+    """PLAY: how fast it is delivered. Answer with the ``Speed`` that you give."""
     replay: Replay | None = None
     """PLAY: how a recording is to be sent, where the client asks for one as ONVIF has it."""
 

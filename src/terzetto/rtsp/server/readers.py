@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -32,6 +33,7 @@ from terzetto.rtsp.wire.headers.range import Range, parse_range
 from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL, ONVIF_REPLAY, parse_option_tags
 from terzetto.rtsp.wire.headers.rtp_info import format_rtp_info
+from terzetto.rtsp.wire.headers.scale import parse_scale, parse_speed
 from terzetto.rtsp.wire.headers.transport import Transport
 from terzetto.rtsp.wire.message import Request, Response
 from terzetto.rtsp.wire.status import Status
@@ -128,7 +130,8 @@ class ReaderMethods:
         request = evolve(
             self._application.request(context, session),
             range=_range_of(context.request),
-            scale=_scale_of(context.request),
+            scale=_factor_of(context.request, "Scale", parse_scale),
+            speed=_factor_of(context.request, "Speed", parse_speed),
             replay=_replay_of(context.request),
         )
         refused = await self._application.ask("play", self._handler.play(request))
@@ -138,6 +141,10 @@ class ReaderMethods:
         base = url.with_target(split_track(url.target).path.rstrip("/"))
         infos = [stream.rtp_info(media, f"{base.text}/trackID={media}") for media in session.rules.set_up]
         answer.response.fields.setdefault("Range", "npt=now-")
+        for name in ("Scale", "Speed"):
+            if name in context.request.fields:
+                # The actual one is owed; a handler that says nothing of it has not changed it.
+                answer.response.fields.setdefault(name, "1")
         answer.response.fields.setdefault("RTP-Info", format_rtp_info(infos))
         was_playing = session.state is State.PLAYING
         session.rules.advance("PLAY")
@@ -197,9 +204,9 @@ def _replay_of(request: Request) -> Replay | None:
         raise RefusedError(Status.HEADER_FIELD_NOT_VALID) from None
 
 
-def _scale_of(request: Request) -> float | None:
-    text = request.fields.get("Scale")
+def _factor_of(request: Request, name: str, parse: Callable[[str], float]) -> float | None:
+    text = request.fields.get(name)
     try:
-        return float(text) if text is not None else None
-    except ValueError:
+        return parse(text) if text is not None else None
+    except MalformedPacket:
         return None
