@@ -306,6 +306,19 @@ def test_any_one_frame_may_be_lost(lost: int) -> None:
     assert names(pair.server_news) == ["LoggedIn"]
 
 
+def test_after_a_failure_the_server_asks_again_by_itself() -> None:
+    def keep(_direction: str, number: int) -> bool:
+        frame = EapolFrame.decode(pair.frames[number][1])
+        is_failure = frame.packet is not None and frame.packet.code is EapCode.FAILURE
+        return not is_failure and (number == 0 or frame.kind is not EapolType.START)
+
+    pair = LoginPair(authenticatee(dialects=FIELD["0.2.8 to 0.2.15"]), authenticator(), keep=keep)
+    pair.client.start(now=0)
+    pair.run(2 * SECOND)
+    assert logged_in(pair)
+    assert names(pair.server_news) == ["LoginFailed", "LoggedIn"]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_third_of_all_frames_may_be_lost(seed: int) -> None:
     chance = Random(seed).random

@@ -150,6 +150,15 @@ def test_the_clear_stream_of_0_2_7_is_one_run_without_sequences() -> None:
     ]
 
 
+def test_a_login_that_0_2_12_repeats_without_a_header_is_a_login() -> None:
+    identity = bytes.fromhex("03000009 02110009 0172697374")
+    dropped: Counter[str] = Counter()
+    runs = decode_run([identity, b"\x03\x00\x00\x0a" + identity[4:], identity[:-1]], dropped)
+    assert runs == [GreRun(EAPOL, 2, None, False, [], [identity])]
+    assert dropped == {"not RIST's GRE": 2}
+    assert looks_like_gre(identity)
+
+
 def test_a_shorter_datagram_ends_a_run_without_harm() -> None:
     wire = encode_run([b"a"], protocol_type=VSF, version=2, first_sequence=1, nonce=b"abcd")
     dropped: Counter[str] = Counter()

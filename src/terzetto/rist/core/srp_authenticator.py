@@ -176,7 +176,7 @@ class SrpAuthenticator:
             self.ask(now=now)
             if self._phase is _Phase.DONE:
                 self._deadline = now + self._reauthentication
-        elif self._phase is _Phase.RESTING:
+        elif self._phase in (_Phase.IDLE, _Phase.RESTING):
             self._enter(_Phase.IDLE, None)
             self.ask(now=now)
         elif self._tries < _TRIES:
@@ -369,7 +369,8 @@ class SrpAuthenticator:
             self._failures = 0
             self._enter(_Phase.RESTING, now + _REST)
         else:
-            self._enter(_Phase.IDLE, None)
+            # The peer's next start may be lost, as may have been what it should tell it that it is due.
+            self._enter(_Phase.IDLE, now + _RETRY)
 
     @property
     def _uses_session_key(self) -> bool:

@@ -67,6 +67,9 @@ _SECOND_MUST_BE_ZERO: Final = 0x87
 
 _FIXED: Final = Struct("!BBH")
 _WORD: Final = Struct("!I")
+_BARE_LOGIN: Final = Struct("!HH")
+_LOGIN_VERSIONS: Final = (2, 3)
+_LAST_LOGIN_TYPE: Final = 2
 _MASK: Final = 0xFFFF_FFFF
 
 # The headers of streams, by their first byte: everything before the sequence as one number, and the sequence.
@@ -178,6 +181,10 @@ def decode_run(datagrams: Iterable[Buffer], dropped: Counter[str]) -> list[GreRu
         try:
             header = GreHeader.decode(datagram)
         except MalformedPacket as malformed:
+            if _is_bare_login(datagram):
+                runs.append(GreRun(EAPOL, NEWEST_VERSION, None, False, [], [datagram]))
+                lead, unpack, size = -1, _no_lead, 0
+                continue
             # The first minute's mistake has a name.
             dropped["RIST Advanced profile" if looks_like_advanced(datagram) else malformed.reason] += 1
             continue
@@ -214,8 +221,23 @@ def encode_run(
     ]
 
 
+def _is_bare_login(data: Buffer) -> bool:
+    """Whether it is an EAPOL frame without GRE: so libRIST 0.2.8 to 0.2.12 repeats what was not answered.
+
+    No header of GRE begins with its version, and its length has to be right to the byte.
+    """
+    return (
+        len(data) >= _BARE_LOGIN.size
+        and data[0] in _LOGIN_VERSIONS
+        and data[1] <= _LAST_LOGIN_TYPE
+        and _BARE_LOGIN.unpack_from(data)[1] == len(data) - _BARE_LOGIN.size
+    )
+
+
 def looks_like_gre(data: Buffer) -> bool:
     """Whether a datagram on a port that also knows other protocols is RIST's GRE with a type of ours."""
+    if _is_bare_login(data):
+        return True
     try:
         header = GreHeader.decode(data)
     except MalformedPacket:
