@@ -94,6 +94,8 @@ class _Run:
         self._rx_port = self._port + 4
         self._dst_port = self._port + 8 if settings.impairment else self._rx_port
         self._out_port = self._port + 12
+        # With the second path's, and where a profile has two, the one above each.
+        self._receiving_ports = [self._rx_port, self._rx_port + 1, self._port + 14, self._port + 15]
         self._nice = ["--nice", str(settings.nice)] if settings.nice else []
         self._tokens = {
             "host": HOST,
@@ -151,7 +153,7 @@ class _Run:
         ours = sum(cpu.total for cpu in used)
         drops = [
             sum(sockets[port].drops for port in ports if port in sockets)
-            for ports in ([self._port], [self._rx_port, self._rx_port + 1], [self._out_port])
+            for ports in ([self._port], self._receiving_ports, [self._out_port])
         ]
         return self._figures(
             source.figures,

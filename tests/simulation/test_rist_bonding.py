@@ -18,7 +18,7 @@ from terzetto.rist.api import RistReceiver, RistSender
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.events import PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
+from terzetto.rist.events import OutOfBandReceived, PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
 from terzetto.rist.group import Group
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.runtime import Runtime
@@ -284,6 +284,38 @@ async def test_paths_that_are_given_up_fail_the_stream_with_the_last_one(
                 await receiver.receive_packets()
             told = [type(event) async for event in receiver.events()]
             assert told.count(ReconnectGivenUp) == 2
+
+
+async def test_data_beside_the_stream_takes_whichever_path_is_there(autojump_clock: MockClock) -> None:
+    async def talk(paths: Paths) -> None:
+        assert await paths.sender.send_oob(b"there")
+        assert await paths.receiver.receive_oob() == OutOfBandReceived(0x0800, b"there", path=0)
+        paths.cut(0)
+        with trio.fail_after(5):
+            while paths.sender.statistics().paths[0].connected:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        assert await paths.sender.send_oob(b"by the other", 0x1234)
+        assert await paths.receiver.receive_oob() == OutOfBandReceived(0x1234, b"by the other", path=1)
+        assert await paths.receiver.send_oob(b"back")
+        assert await paths.sender.receive_oob() == OutOfBandReceived(0x0800, b"back", path=1)
+        told.append("all")
+        with pytest.raises(trio.ClosedResourceError):
+            await paths.sender.receive_oob()
+        told.append("the end")
+
+    told: list[str] = []
+    outcome, _ = await stream_over_paths(
+        6, [GOOD, GOOD], packets=400, interval=0.01, profile="main", meanwhile=talk
+    )
+    assert outcome.payloads == outcome.sent
+    assert told == ["all", "the end"]
+
+
+async def test_simple_paths_have_nothing_beside_the_stream(autojump_clock: MockClock) -> None:
+    with use_network(SimulatedNetwork(1).add_host("alice")):
+        async with open_rist_receiver(["rist://@:5000"], profile="simple") as receiver:
+            with pytest.raises(UnsupportedOperation, match="Simple profile"):
+                await receiver.receive_oob()
 
 
 async def test_paths_that_cannot_carry_one_flow_are_refused(autojump_clock: MockClock) -> None:

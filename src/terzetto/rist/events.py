@@ -284,6 +284,8 @@ class OutOfBandReceived:
 
     ether_type: int
     data: bytes
+    path: int = 0
+    """By which of several paths it came."""
 
 
 RistEvent: TypeAlias = (

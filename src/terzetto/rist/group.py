@@ -51,7 +51,7 @@ from terzetto.rist.events import (
 from terzetto.rist.options import RistOptions
 from terzetto.rist.plan import Plan
 from terzetto.rist.runtime import Runtime, Silence, ignore
-from terzetto.rist.tunnel_controls import Authorize
+from terzetto.rist.tunnel_controls import OUT_OF_BAND_BACKLOG, Authorize, next_of
 
 __all__ = [
     "Group",
@@ -138,6 +138,7 @@ class GroupControls(Generic[LegT]):
 
     def __init__(self, group: Group[LegT]) -> None:
         self._group = group
+        self._out_of_band = PacketQueue[OutOfBandReceived](OUT_OF_BAND_BACKLOG)
 
     def send_oob(self, data: Buffer, ether_type: int) -> bool:
         """Send *data* beside the stream by the first path that has a peer."""
@@ -147,12 +148,18 @@ class GroupControls(Generic[LegT]):
         return False
 
     async def receive_oob(self) -> OutOfBandReceived:
-        """Not there: what came by which path would be anybody's guess."""
-        await trio.lowlevel.checkpoint()
-        raise UnsupportedOperation(
-            "data beside the stream cannot be received over several paths",
-            hint="open a session of one path for it",
-        )
+        """The next that came beside the stream, by whichever path; it says by which."""
+        for runtime in self._group.runtimes():
+            runtime.controls.check_oob()
+        return await next_of(self._out_of_band)
+
+    def hear_oob(self, path: int, received: OutOfBandReceived) -> None:
+        """Something came by a path."""
+        self._out_of_band.put([attrs.evolve(received, path=path)])
+
+    def close(self) -> None:
+        """Wake whoever waits."""
+        self._out_of_band.close()
 
     def change_passphrase(self, secret: str) -> None:
         """Use another secret on every path."""
@@ -324,6 +331,7 @@ class Group(Generic[LegT]):
         runtime.session.on_drained = self._drain_others
         if isinstance(self._flow, Inflow):
             runtime.session.on_late = self._read_all
+        runtime.controls.on_out_of_band = partial(self.controls.hear_oob, path.leg.index)
         path.runtime = runtime
         path.leg.is_down = False
         return runtime
@@ -489,6 +497,7 @@ class Group(Generic[LegT]):
             runtime.stop()
         self._stop.set()
         self._connected.set()
+        self.controls.close()
         self.events.close()
 
 

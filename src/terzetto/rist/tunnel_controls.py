@@ -18,7 +18,7 @@ from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.profile import Translator
 from terzetto.rist.events import AuthorizationWanted, OutOfBandReceived
 
-__all__ = ["Authorize", "TunnelControls"]
+__all__ = ["OUT_OF_BAND_BACKLOG", "Authorize", "TunnelControls", "next_of"]
 
 Authorize: TypeAlias = Callable[[Address, str], Awaitable[bool]]
 """Decides over a peer by its address and the name it proved to have (empty where it needed none).
@@ -27,7 +27,8 @@ Raising `terzetto.errors.AuthenticationFailed` refuses it with a reason.
 """
 
 # Nobody repeats what was missed here, but nobody needs to hoard it either.
-_BACKLOG: Final = 256
+OUT_OF_BAND_BACKLOG: Final = 256
+"""How much that came beside the stream may wait for a reader."""
 
 # Each costs a task of the application's; a session has one peer, and few others that are being looked at.
 _QUESTIONS_AT_ONCE: Final = 8
@@ -43,7 +44,9 @@ class TunnelControls:
         self._drain = drain
         self._authorize = authorize
         self._questions, self._to_ask = trio.open_memory_channel[AuthorizationWanted](_QUESTIONS_AT_ONCE)
-        self._out_of_band = PacketQueue[OutOfBandReceived](_BACKLOG)
+        self._out_of_band = PacketQueue[OutOfBandReceived](OUT_OF_BAND_BACKLOG)
+        self.on_out_of_band: Callable[[OutOfBandReceived], None] | None = None
+        """Takes what comes beside the stream, where several sessions have one reader."""
 
     def send_oob(self, data: Buffer, ether_type: int) -> bool:
         """Send *data* beside the stream; whether there was anybody to send it to."""
@@ -53,12 +56,12 @@ class TunnelControls:
 
     async def receive_oob(self) -> OutOfBandReceived:
         """The next that came beside the stream."""
+        self.check_oob()
+        return await next_of(self._out_of_band)
+
+    def check_oob(self) -> None:
+        """Raise UnsupportedOperation where the profile has nothing beside the stream."""
         self._tunnel("out-of-band data")
-        packets = await self._out_of_band.get()
-        if not packets:
-            raise trio.EndOfChannel
-        self._out_of_band.put_back(packets[1:])
-        return packets[0]
 
     def change_passphrase(self, secret: str) -> None:
         """Use another secret."""
@@ -81,7 +84,10 @@ class TunnelControls:
     def hear(self, event: object) -> bool:
         """Whether *event* was for us."""
         if type(event) is OutOfBandReceived:
-            self._out_of_band.put([event])
+            if self.on_out_of_band is not None:
+                self.on_out_of_band(event)
+            else:
+                self._out_of_band.put([event])
             return True
         if type(event) is AuthorizationWanted:
             try:
@@ -121,3 +127,12 @@ class TunnelControls:
                 f"the Simple profile has no place for {what}", hint="use profile=main at both ends"
             )
         return translator
+
+
+async def next_of(queue: PacketQueue[OutOfBandReceived]) -> OutOfBandReceived:
+    """The next that *queue* has; `trio.EndOfChannel` after the last."""
+    packets = await queue.get()
+    if not packets:
+        raise trio.EndOfChannel
+    queue.put_back(packets[1:])
+    return packets[0]
