@@ -18,7 +18,14 @@ from terzetto.rist.api import RistReceiver, RistSender
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.events import OutOfBandReceived, PathDown, PathUp, ReconnectGivenUp, ReconnectScheduled
+from terzetto.rist.events import (
+    OutOfBandReceived,
+    PathDown,
+    PathReweighted,
+    PathUp,
+    ReconnectGivenUp,
+    ReconnectScheduled,
+)
 from terzetto.rist.group import Group
 from terzetto.rist.options import RistKnobs, RistOptions
 from terzetto.rist.runtime import Runtime
@@ -149,6 +156,38 @@ async def test_weights_are_followed_within_two_per_cent(autojump_clock: MockCloc
         path.media_sent for path in outcome.sender.paths
     ]
     assert [peer["id"] for peer in told[1]["receiver-stats"]["flowinstant"]["peers"]] == [1, 2, 3]
+
+
+async def test_a_path_that_loses_more_carries_less_until_it_does_better(autojump_clock: MockClock) -> None:
+    parts: list[PathReweighted] = []
+    shares: list[int] = []
+
+    async def go_bad_and_well_again(paths: Paths) -> None:
+        there, _ = paths.links[0]
+        there.change(LinkConditions(delay=0.01, loss=0.3))
+        await trio.sleep(6)
+        before = paths.sender.statistics().paths
+        await trio.sleep(2)
+        after = paths.sender.statistics().paths
+        shares.extend(new.media_sent - old.media_sent for new, old in zip(after, before, strict=True))
+        parts.extend(event for _, event in paths.events if isinstance(event, PathReweighted))
+        there.change(GOOD)
+
+    outcome, paths = await stream_over_paths(
+        3,
+        [GOOD, GOOD],
+        packets=3000,
+        interval=0.01,
+        weights=[1, 1],
+        meanwhile=go_bad_and_well_again,
+        reweight=True,
+    )
+    assert outcome.payloads == outcome.sent
+    assert {event.path for event in parts} == {0}
+    assert min(event.part for event in parts) <= 0.25
+    assert shares[0] < shares[1] / 2
+    told = [event.part for _, event in paths.events if isinstance(event, PathReweighted)]
+    assert told[-1] > 0.7  # and on its way to all of it
 
 
 async def test_a_receiver_that_was_kept_from_reading_reads_every_path_before_it_gives_anything_up(

@@ -180,6 +180,9 @@ def _words(event: RistEvent) -> tuple[str, str, bool] | None:
             return "path_up", f"path {event.path}, {event.url}, is up", False
         case events.PathDown():
             return "path_down", f"path {event.path}, {event.url}, is down: {event.reason}", True
+        case events.PathReweighted():
+            text = f"path {event.path} carries {event.part:.0%} of its share, having lost {event.loss:.0%}"
+            return "path_reweighted", text, False
         case events.FlowStarted():
             return "flow_started", f"flow {event.flow_id} begins", False
         case events.FlowRestarted():

@@ -31,6 +31,7 @@ __all__ = [
     "PassphraseMissing",
     "PassphraseWrong",
     "PathDown",
+    "PathReweighted",
     "PathUp",
     "PeerAuthenticated",
     "PeerConnected",
@@ -164,6 +165,17 @@ class PathDown:
     path: int
     url: str
     reason: str
+
+
+@attrs.frozen
+class PathReweighted:
+    """With ``reweight``: a path carries another part of its weight from now on, for what it lost of late."""
+
+    path: int
+    part: float
+    """Of its weight, from 0.1 to 1."""
+    loss: float
+    """Of what it carried in the last second, how much was asked for again."""
 
 
 @attrs.frozen
@@ -310,6 +322,7 @@ RistEvent: TypeAlias = (
     | PassphraseMissing
     | PassphraseWrong
     | PathDown
+    | PathReweighted
     | PathUp
     | PeerAuthenticated
     | PeerConnected

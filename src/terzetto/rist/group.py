@@ -306,7 +306,7 @@ class Group(Generic[LegT]):
         if weight < 0:
             raise InvalidOption(f"weight is {weight!r}, must be 0 or more")
         leg = self.path(index).leg
-        leg.weight = leg.share_left = weight
+        leg.set_weight(weight)
 
     def _flow_leaves(self, path: Path[LegT]) -> None:
         flow, leg = self._flow, path.leg
@@ -525,7 +525,9 @@ def group_options(plans: Sequence[Plan]) -> RistOptions:
                 hint="use profiles for all paths that agree, and one rtp-ptype",
             )
         if _agreed(plan.options) != _agreed(first):
-            raise InvalidOption(f"{plan.url} and {plans[0].url} must agree on one-way, fec, split and merge")
+            raise InvalidOption(
+                f"{plan.url} and {plans[0].url} must agree on one-way, fec, split, merge and reweight"
+            )
     return attrs.evolve(
         first,
         buffer_min=max(plan.options.buffer_min for plan in plans),
@@ -534,7 +536,7 @@ def group_options(plans: Sequence[Plan]) -> RistOptions:
 
 
 def _agreed(options: RistOptions) -> tuple[object, ...]:
-    return options.one_way, options.fec, options.split, options.merge
+    return options.one_way, options.fec, options.split, options.merge, options.reweight
 
 
 def _dialect(plan: Plan) -> tuple[int, int, int]:

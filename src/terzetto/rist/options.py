@@ -344,6 +344,8 @@ class RistOptions:
     """Call from this port; 0 is any."""
     weight: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
     """Among several paths: this one's share of the packets; with 0 it carries all of them."""
+    reweight: bool = attrs.field(default=False, validator=_is_switch)
+    """Among several paths that share by weight: give those less that lose more than the best, until they do better."""
     reflector: bool = attrs.field(default=False, validator=_is_switch)
     """A sender that listens serves every receiver that calls, each with repeats of its own."""
     recovery_priority: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
@@ -520,6 +522,7 @@ class RistKnobs(TypedDict, total=False):
     local_port: int
     weight: int
     recovery_priority: int
+    reweight: bool
     reflector: bool
     tick: float | None
     delivery_limit: int

@@ -16,6 +16,7 @@ from terzetto.rist.core.answers import AnswerRate
 from terzetto.rist.core.peer import Peer
 from terzetto.rist.core.profile import FEEDBACK, Translator
 from terzetto.rist.core.reports import ReportSchedule
+from terzetto.rist.core.reweighting import STEPS
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import Feedback
 from terzetto.rist.events import RistEvent
@@ -64,9 +65,10 @@ class Leg:
         translator.start(self.peer, now=now)
         self.index = 0
         """Which of its flow's legs this is: the path that packets name."""
-        self.weight = settings.weight
+        self.weight = 0
         """Its share of the load; with none it carries everything."""
-        self.share_left = settings.weight
+        self.refill = self.share_left = 0
+        self.set_weight(settings.weight)
         self.priority = settings.recovery_priority
         self.is_down = False
         """Whether its sockets are gone, for now."""
@@ -104,6 +106,12 @@ class Leg:
             return True
         address = self._feedback_address()
         return address is None or self._allowance.left(address.host) >= size + len(self._settings.cname)
+
+    def set_weight(self, weight: int, *, part: float = 1.0) -> None:
+        """Give it *weight* as its share of the load from now on, or no more than a *part* of it."""
+        self.weight = weight
+        self.refill = max(1, round(weight * part * STEPS)) if self._settings.reweight and weight else weight
+        self.share_left = min(self.refill, self.share_left) or self.refill
 
     def poll_transmits(self) -> list[Run]:
         """Datagrams to put on the wire."""

@@ -15,7 +15,8 @@ __all__ = ["Carrier", "share"]
 class Carrier(Protocol):
     """Whoever has a weight, and remembers how much of it is left."""
 
-    weight: int
+    refill: int
+    """What it may carry of each round."""
     share_left: int
 
 
@@ -33,7 +34,7 @@ def share(carriers: Sequence[CarrierT], packets: int) -> list[tuple[CarrierT, in
         chosen = _most_left(carriers)
         if chosen.share_left <= 0:
             for carrier in carriers:
-                carrier.share_left = carrier.weight
+                carrier.share_left = carrier.refill
             chosen = _most_left(carriers)
         chosen.share_left -= 1
         if chosen is not before:

@@ -23,10 +23,11 @@ from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.rate_controller import RateController
 from terzetto.rist.core.repeats import RepeatGate
 from terzetto.rist.core.rescue import Rescue
+from terzetto.rist.core.reweighting import Reweighting
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.tail_probe import TailProbe
 from terzetto.rist.core.vocabulary import LinkQualityReport, ReceptionReport, RepeatRequest
-from terzetto.rist.events import RateAdvised, RistEvent
+from terzetto.rist.events import PathReweighted, RateAdvised, RistEvent
 
 __all__ = ["Outflow", "SendingLeg"]
 
@@ -40,6 +41,7 @@ class SendingLeg(Protocol):
     translator: Translator
     index: int
     weight: int
+    refill: int
     share_left: int
 
     @property
@@ -52,6 +54,9 @@ class SendingLeg(Protocol):
 
     def is_fresh(self, now: Micros) -> bool:
         """Whether there is recent evidence that what we send arrives."""
+
+    def set_weight(self, weight: int, *, part: float = 1.0) -> None:
+        """Change its share of the load."""
 
     def send_media(self, payloads: Sequence[Buffer], *, first: int, timestamp: int, now: Micros) -> None:
         """Send consecutive originals."""
@@ -97,6 +102,7 @@ class Outflow:
         self._gate = RepeatGate(self.history, settings, self.counters)
         self._probe = TailProbe(buffer=settings.buffer_max)
         self._rescue = Rescue(window=settings.buffer_max)
+        self._reweighting = Reweighting() if settings.reweight else None
         self._media_rate = RateMeter(MICROS_PER_SECOND)
         self._retry_rate = RateMeter(_RETRY_WINDOW)
         # From the start, so that the first burst of repeats is measured like any other.
@@ -173,6 +179,8 @@ class Outflow:
             leg.send_media(piece, first=first + start, timestamp=timestamp, now=now)
             if leg.weight and alone:
                 self._rescue.carried(leg.index, first + start, first + end, now=now)
+                if self._reweighting is not None:
+                    self._reweighting.carried(leg.index, end - start, now=now)
         size = sum(map(len, payloads))
         self._media_rate.add(size, now)
         counters.sent += len(payloads)
@@ -236,6 +244,8 @@ class Outflow:
         """Send the end again, when a pause follows it; and what a path that fell silent was given."""
         if self._has_paths and not self._settings.one_way:
             self._send_what_is_in_doubt(now)
+            if self._reweighting is not None:
+                self._reweigh(self._reweighting, now)
         if self._probe.is_due(now):
             self._send_end_again()
 
@@ -266,6 +276,12 @@ class Outflow:
             self._retry_rate.add(sum([len(sent[2]) for _, sent in chosen]), now)
             legs[chosen[0][0] % len(legs)].send_repeats(chosen)
 
+    def _reweigh(self, reweighting: Reweighting, now: Micros) -> None:
+        legs = {leg.index: leg for leg in self.legs if leg.weight and leg.is_fresh(now)}
+        for index, part, loss in reweighting.judge(legs, now):
+            legs[index].set_weight(legs[index].weight, part=part)
+            self._events.append(PathReweighted(index, part, loss))
+
     def next_timeout(self) -> Micros | None:
         """When to call `handle_timeout`."""
         probe, rescue = self._probe.next_timeout(), self._rescue.next_timeout()
@@ -285,6 +301,10 @@ class Outflow:
         asked.send_repeats(chosen)
         if not self._has_paths:
             return
+        if self._reweighting is not None:
+            for sequence, _ in chosen:
+                if self._gate.times(sequence) == 1:
+                    self._blame(self._reweighting, sequence)
         stubborn = [found for found in chosen if self._gate.times(found[0]) > 1]
         others = [leg for leg in self.legs if leg is not asked and leg.may_send and leg.is_fresh(now)]
         if not stubborn or not others:
@@ -293,6 +313,11 @@ class Outflow:
         for leg in others:
             leg.send_repeats(stubborn)
             self._retry_rate.add(size, now)
+
+    def _blame(self, reweighting: Reweighting, sequence: int) -> None:
+        carrier = self._rescue.carrier_of(sequence)
+        if carrier is not None:
+            reweighting.asked(carrier)
 
     def _repeats_for(
         self, gate: RepeatGate, request: RepeatRequest, *, round_trip: Micros, now: Micros

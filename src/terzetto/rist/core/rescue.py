@@ -7,6 +7,7 @@ session has not given up, which takes seconds. The sender knows sooner, and know
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from typing import Final, TypeAlias
 
@@ -45,6 +46,14 @@ class Rescue:
                 pieces.popleft()  # two for one, so that none stay for ever
         pieces.append((now, first, end))
 
+    def carrier_of(self, sequence: int) -> int | None:
+        """Which leg alone was given that packet, of late."""
+        for leg, pieces in self._carried.items():
+            index = bisect_right(pieces, sequence, key=_first) - 1
+            if index >= 0 and sequence < pieces[index][2]:
+                return leg
+        return None
+
     def leave(self, leg: int) -> None:
         """*leg* says goodbye; what it was given it still carries."""
         self._carried.pop(leg, None)
@@ -77,3 +86,7 @@ class Rescue:
         chosen = [owed.popleft() for _ in range(min(self._at_once, len(owed)))]
         self._due = now + _STEP if owed else None
         return chosen
+
+
+def _first(piece: _Piece) -> int:
+    return piece[1]

@@ -53,6 +53,7 @@ class Settings:
     merge: Merge
     payload_type: int
     weight: int
+    reweight: bool
     recovery_priority: int
     ahead: Micros
     """How much before its deadline a packet is released: half a tick, so that ticks add nothing to the delay."""
@@ -94,6 +95,7 @@ class Settings:
             merge=options.merge,
             payload_type=options.rtp_ptype,
             weight=options.weight,
+            reweight=options.reweight,
             recovery_priority=options.recovery_priority,
             missing_limit=max(64, int(options.buffer_max * options.bandwidth / 28)),
         )
