@@ -24,6 +24,7 @@ from terzetto.rist import events
 from terzetto.rist.core.rtcp_translation import compound_from_feedback
 from terzetto.rist.core.vocabulary import Description, EchoRequest, ReceptionReport
 from terzetto.rist.runtime import Runtime
+from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
 from terzetto.rist.wire.gre import REDUCED, VSF, GreHeader, encode_run
 from terzetto.rist.wire.keepalive import LIBRIST_CAPABILITIES, Keepalive
 from terzetto.rist.wire.virtual_ports import VirtualPorts
@@ -337,6 +338,26 @@ async def test_32_bit_sequences_are_mended_where_their_upper_half_changes(
         assert flow.sequence_bits == 32
         assert receiver.statistics().recovered > 15
         assert there.delivered == sent
+
+
+async def test_no_buffer_adapts_to_more_than_the_sender_can_repeat(autojump_clock: MockClock) -> None:
+    async with world(conditions=LinkConditions(loss=0.6, delay=0.05)) as there:
+        receiver = await there.receiver(buffer_min=0.2, buffer_max=9.0)
+        sender = await there.sender(buffer=0.3, rtt_max=0.2)
+        await sender.wait_connected()
+        for number in range(500):
+            await sender.send_packet(payload(number))
+            await trio.sleep(0.01)
+        assert receiver.statistics().unrecovered > 25, "there was every reason to wait longer"
+        assert receiver.statistics().buffer == pytest.approx(0.3 + 2 * 0.2)
+        there.network.settle()
+        told = [
+            BufferNegotiation.decode(record.datagram[-6:]).receiver_current_ms
+            for record in there.network.trace.packets
+            if record.source.port == 5000 and record.datagram[8:12] == bytes.fromhex("00008002")
+        ]
+        assert told[-1] == 700
+        assert len(told) < 10
 
 
 async def test_null_packets_do_not_travel_and_are_there_again(autojump_clock: MockClock) -> None:

@@ -89,3 +89,19 @@ def test_it_stays_within_its_limits() -> None:
     sizer = fresh()
     assert max(live(sizer, 0, 20_000 * MS, round_trip=10_000 * MS)) == 1000 * MS
     assert min(live(sizer, 20_000 * MS, 200_000 * MS, round_trip=0)) == 100 * MS
+
+
+def test_it_waits_no_longer_than_the_sender_can_repeat() -> None:
+    one = fresh(200 * MS, 2_000 * MS)
+    one.limit(700_000)
+    assert one.target == 700_000
+    for now in range(0, 10_000_000, 20_000):
+        one.note_lost(30)
+        one.handle_timeout(now=now, round_trip=50_000)
+    assert one.current == 700_000
+    one.limit(100_000)
+    for now in range(10_000_000, 20_000_000, 20_000):
+        one.note_lost(30)
+        one.handle_timeout(now=now, round_trip=50_000)
+    assert one.current == 200_000, "less than what the user wants it is not"
+    assert one.next_timeout() is None

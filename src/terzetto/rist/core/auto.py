@@ -90,6 +90,15 @@ class AutoTranslator:
     # -- of both -------------------------------------------------------------------------------------------------
 
     @property
+    def sender_longest(self) -> Micros | None:
+        """What was said in the tunnel."""
+        return self.tunnel.sender_longest
+
+    def tell_buffer(self, buffer: Micros) -> None:
+        """In the tunnel, where there is one."""
+        self.tunnel.tell_buffer(buffer)
+
+    @property
     def tells_streams(self) -> bool:
         """The tunnel's word."""
         return self.tunnel.tells_streams

@@ -518,6 +518,15 @@ class ReceiveFlow:
         """What a report says of this flow."""
         return self._reception.report(self.counters, max(self.highest_sequence, 0))
 
+    def limit_buffer(self, longest: Micros) -> None:
+        """The sender repeats nothing that is older than that."""
+        self._sizer.limit(longest)
+
+    @property
+    def buffer_aim(self) -> Micros:
+        """The recovery buffer that the one in force moves towards."""
+        return self._sizer.target
+
     @property
     def missing_limit(self) -> int:
         """How many packets may be missed at once."""

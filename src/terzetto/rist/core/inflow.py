@@ -68,6 +68,8 @@ class Inflow:
         self._favourite: Leg | None = None
         self._skew: Micros = 0
         self._tells_streams = False
+        self._sender_longest: Micros | None = None
+        self._told_aim: Micros | None = None
         self._merger = None if settings.merge == "off" else HalvesMerger()
         self._events: list[RistEvent] = []
 
@@ -237,6 +239,21 @@ class Inflow:
         unix = (ntp >> 32) * MICROS_PER_SECOND + ((ntp & 0xFFFF_FFFF) * MICROS_PER_SECOND >> 32)
         return unix - 2_208_988_800 * MICROS_PER_SECOND - self._wall_clock_offset
 
+    def limit_buffer(self, longest: Micros) -> None:
+        """The sender said for how long it can repeat."""
+        self._sender_longest = longest
+        if self.flow is not None:
+            self.flow.limit_buffer(longest)
+
+    def _tell_buffer(self, flow: ReceiveFlow) -> None:
+        """Where the buffer adapts, and the sender knows of such things, it hears how long it is to be."""
+        aim = flow.buffer_aim
+        if aim != self._told_aim and self._sender_longest is not None:
+            self._told_aim = aim
+            if self._settings.buffer_min != self._settings.buffer_max:
+                for leg in self.legs:
+                    leg.translator.tell_buffer(aim)
+
     def _is_a_straggler(self, arrival: MediaArrival, now: Micros) -> bool:
         """Whether media of another flow is only what is still on its way from before a restart."""
         if self._flow_before is not None:
@@ -269,6 +286,8 @@ class Inflow:
             flow.counters = before.counters
         if self.fec is not None:
             self.fec.reset()
+        if self._sender_longest is not None:
+            flow.limit_buffer(self._sender_longest)
         self.flow = flow
         # libRIST's receivers report under the flow's own number, and its senders expect it.
         for leg in self.legs:
@@ -284,6 +303,7 @@ class Inflow:
         flow = self.flow
         if flow is not None:
             self._deliver(flow, now)
+            self._tell_buffer(flow)
             self._request(flow, now)
         if self._quality is not None:
             self._report_quality(self._quality, flow, now)

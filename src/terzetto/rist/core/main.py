@@ -30,7 +30,7 @@ from terzetto.rist.core.tunnel_settings import TunnelSettings
 from terzetto.rist.core.vocabulary import Feedback
 from terzetto.rist.events import RistEvent, RistPacket
 from terzetto.rist.wire.buffer_negotiation import BufferNegotiation
-from terzetto.rist.wire.gre import EAPOL, GreRun, decode_run
+from terzetto.rist.wire.gre import EAPOL, NEWEST_VERSION, GreRun, decode_run
 from terzetto.rist.wire.keepalive import Capability, Keepalive
 from terzetto.rist.wire.oob import is_out_of_band_type
 from terzetto.rist.wire.virtual_ports import VirtualPorts
@@ -73,6 +73,7 @@ class MainTranslator:
         self.clock_rate = clock_rate(payload_type)
         # Who is authenticated by name is so at an address; who is not may have been re-bound.
         self.tells_streams = False
+        self.sender_longest: Micros | None = None
         self.may_move = settings.credentials is None and not settings.authorize
         self.peer_splits = False
         """Whether the peer says that it sends every payload as two packets."""
@@ -260,6 +261,7 @@ class MainTranslator:
             self._dropped.update(guest.dropped)
             self._events += guest.poll_events()
             self._guest = None
+            self.sender_longest = None
 
     def _guest_of(self, run: Run, now: Micros) -> TunnelGuest | None:
         """Whose datagrams these are, if they may be looked at."""
@@ -386,12 +388,21 @@ class MainTranslator:
         if version is not None:
             self._say_within(guest, [Opening(TunnelContent.KEEPALIVE, version)], _size(run))
 
+    def tell_buffer(self, buffer: Micros) -> None:
+        """The newest revision alone has a word for it, so who shows another is told nothing."""
+        guest = self._guest
+        if guest is not None and guest.is_open and guest.tunnel.gre.heard == NEWEST_VERSION:
+            said = BufferNegotiation(receiver_current_ms=min(buffer // MICROS_PER_MILLI, 0xFFFF))
+            self._control.append(guest.run(guest.tunnel.wrap_negotiation(said)))
+
     def _negotiate(self, guest: TunnelGuest, asked: BufferNegotiation) -> None:
         """Single streams are not negotiated apart; who asks how long we can repeat is told."""
         if asked.protocol:
             self._control.append(guest.run(guest.tunnel.wrap_negotiation(asked.refusal)))
         elif self._settings.is_media_sender and asked.receiver_current_ms:
             self._control.append(guest.run(guest.tunnel.wrap_negotiation()))
+        elif not self._settings.is_media_sender and asked.sender_max_ms:
+            self.sender_longest = asked.sender_max_ms * MICROS_PER_MILLI
 
     # -- out -----------------------------------------------------------------------------------------------------
 

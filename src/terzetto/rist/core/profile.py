@@ -62,6 +62,13 @@ class Translator(Protocol):
         """Whether the peer says that it sends every payload as two packets."""
 
     @property
+    def sender_longest(self) -> Micros | None:
+        """For how long the peer, a media sender, said that it can repeat; None where it did not say."""
+
+    def tell_buffer(self, buffer: Micros) -> None:
+        """Tell a media sender how long the recovery buffer is to be, where the profile has a word for it."""
+
+    @property
     def pins_port(self) -> bool:
         """Whether a peer that is called answers from the very port that was called."""
 

@@ -62,6 +62,7 @@ class Receiver(Leg):
             )
         self.inflow = inflow
         inflow.join(self)
+        self._sender_longest: Micros | None = None
 
     @property
     def flow(self) -> ReceiveFlow | None:
@@ -100,6 +101,10 @@ class Receiver(Leg):
             self._hear_feedback(arrival, now)
             if was_alive and not self.peer.is_alive:
                 break  # it said goodbye, and means what it said after it no more
+        longest = self.translator.sender_longest
+        if longest is not None and longest != self._sender_longest:
+            self._sender_longest = longest
+            self.inflow.limit_buffer(longest)
 
     def handle_timeout(self, *, now: Micros) -> None:
         """Do what is due."""

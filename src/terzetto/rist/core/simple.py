@@ -38,6 +38,7 @@ class SimpleTranslator:
         self.sequence_bits = 32 if extend_sequence else 16
         self.nack_type: NackType = nack_type
         self.tells_streams = False
+        self.sender_longest: Micros | None = None
         self.clock_rate = clock_rate(payload_type)
         self.dropped: Counter[str] = Counter()
 
@@ -142,6 +143,9 @@ class SimpleTranslator:
     def assemble_expedited(self, packets: list[RistPacket]) -> list[RistPacket]:
         """There are none."""
         return packets
+
+    def tell_buffer(self, buffer: Micros) -> None:
+        """Nobody would understand."""
 
     def check_payloads(self, payloads: Sequence[Buffer]) -> None:
         """Whatever fits into a datagram."""

@@ -35,6 +35,7 @@ class BufferSizer:
         request_floor: Micros = 0,
     ) -> None:
         self._shortest = shortest
+        self._wanted = longest
         self._longest = longest
         self._multiplier = multiplier
         self._reorder = reorder
@@ -53,7 +54,14 @@ class BufferSizer:
     @property
     def is_fixed(self) -> bool:
         """Whether there is nothing to adapt."""
-        return self._shortest == self._longest
+        return self._shortest == self._longest and self.current == self.target
+
+    def limit(self, longest: Micros) -> None:
+        """The sender repeats nothing that is older than *longest*, so waiting longer for it is in vain."""
+        self._longest = max(self._shortest, min(self._wanted, longest))
+        if self.target > self._longest:
+            self.target = self._longest
+            self._step = max(1, abs(self.target - self.current) // _STEPS)
 
     def note_lost(self, count: int) -> None:
         """Packets were given up."""
