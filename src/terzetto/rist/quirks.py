@@ -27,12 +27,15 @@ class Quirk(StrEnum):
     """Control messages are never enciphered; those of the peer are heeded in the clear."""
     NO_ECHO = "no-echo"
     """Echo requests in control messages are not answered: libRIST 0.2.17 misreads the answer by a factor of 65536."""
+    MAC_KEY = "mac-key"
+    """``ctr-hmac`` with a key for the hash that is derived from the cipher's, as ristgo's and ristrust's cipher
+    packages have it; libRIST has no such mode. Who receives takes both."""
 
 
 Quirks: TypeAlias = frozenset[Quirk]
 
-LIBRIST_QUIRKS: Final[Quirks] = frozenset(Quirk)
-"""All of them: how libRIST 0.2.17 and 0.2.18 speak."""
+LIBRIST_QUIRKS: Final[Quirks] = frozenset(Quirk) - {Quirk.MAC_KEY}
+"""How libRIST 0.2.17 and 0.2.18 speak."""
 
 
 def parse_quirks(value: Quirks | str | None) -> Quirks | None:

@@ -99,7 +99,12 @@ def test_its_control_messages() -> None:
     assert hearing.attributes == ['{"sessions":[]}']
 
 
-SEALED = [("gcm_256", PskMode.GCM), ("chacha20", PskMode.CHACHA20)]
+SEALED = [
+    ("gcm_256", PskMode.GCM),
+    ("chacha20", PskMode.CHACHA20),
+    # With a key for the hash that is derived from the cipher's.
+    ("ctr_hmac_256", PskMode.CTR_HMAC),
+]
 
 
 @pytest.mark.parametrize(("name", "mode"), SEALED)

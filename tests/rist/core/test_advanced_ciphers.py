@@ -64,6 +64,20 @@ def test_the_counter_and_the_hash_of_a_known_packet() -> None:
     )
 
 
+def test_the_hash_may_have_a_key_of_its_own() -> None:
+    key = bytes(range(16))
+    plain = cipher_of_key(PskMode.CTR, key, NONCE).seal(HEAD, 1, BODY)
+    tail = plain[len(HEAD) :]
+    own = hmac.digest(key, b"rist-adv-aes-ctr-hmac-auth-key", "sha256")
+    cipher = cipher_of_key(PskMode.CTR_HMAC, key, NONCE, has_mac_key=True)
+    datagram = cipher.seal(HEAD, 1, BODY)
+    assert datagram == HEAD + hmac.digest(own, HEAD + bytes(16) + tail, "sha256")[:16] + tail
+    assert cipher.open(datagram, len(datagram) - len(BODY), 1) == BODY
+    # Of the other modes none has it.
+    for mode in (PskMode.HMAC, PskMode.GCM):
+        assert cipher_of_key(mode, key, NONCE, has_mac_key=True).seal(HEAD, 1, BODY) == expected(mode, key, 1)
+
+
 def test_the_keys_are_those_of_the_specifications_appendix() -> None:
     passphrase = b"Reliable Internet Stream Transport"
     key = bytes.fromhex("1c2b0cfc90ae2638fea78c7fb297704718bff7f4052743001a9b7ebb51cc9f1c")

@@ -9,8 +9,7 @@ counting (`advanced_timeline`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, EntropySource, Run
@@ -18,42 +17,38 @@ from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rist import events
 from terzetto.rist.core import vocabulary as say
 from terzetto.rist.core.advanced_attributes import AttributeSender, AttributeTable
+from terzetto.rist.core.advanced_beside import beside_from_bodies, beside_packets
 from terzetto.rist.core.advanced_counting import Counting
 from terzetto.rist.core.advanced_fec import WireFec
 from terzetto.rist.core.advanced_hearing import ControlHearing
 from terzetto.rist.core.advanced_link import AdvancedLink
-from terzetto.rist.core.advanced_media import media_from_run
+from terzetto.rist.core.advanced_media import goes_by_arrival, media_arrival, media_from_run
 from terzetto.rist.core.advanced_outlet import Outlet
 from terzetto.rist.core.advanced_packing import Packing
 from terzetto.rist.core.advanced_pieces import (
-    ETHER_TYPES,
-    HOLDS_ITS_PLACE,
-    Piece,
     UnitAssembler,
-    unwrap_gre,
 )
 from terzetto.rist.core.advanced_settings import AdvancedSettings
 from terzetto.rist.core.advanced_speech import Speech, says_nothing
 from terzetto.rist.core.counters import AdvancedCounters, AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
+from terzetto.rist.core.forms import parted
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.main import MainTranslator
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
-from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, Media, MediaArrival
+from terzetto.rist.core.vocabulary import Feedback, FeedbackArrival, MediaArrival
 from terzetto.rist.events import RistPacket
 from terzetto.rist.quirks import Quirk
 from terzetto.rist.wire.advanced_control import ControlIndex, FutureNonce, encode_keepalive, encode_text
 from terzetto.rist.wire.advanced_header import (
     AdvancedRun,
-    Flag,
     PayloadType,
     PskMode,
     decode_run,
     looks_like_advanced,
 )
-from terzetto.rist.wire.gre import IPV4
 from terzetto.rist.wire.keepalive import Capability, Keepalive
 from terzetto.rist.wire.vsf import TunnelContent
 
@@ -142,11 +137,7 @@ class AdvancedTranslator(MainTranslator):
         link = self._link
         if link is None or not link.guest.is_open or self._admits is None or not self._admits.is_alive:
             return False
-        if ether_type == IPV4:
-            packets = link.beside(data, PayloadType.IPV4, ssrc=self._speech.ssrc, now=self._now)
-        else:
-            inner = b"\0\0" + ether_type.to_bytes(2, "big") + bytes(data)
-            packets = link.beside(inner, PayloadType.GRE, ssrc=self._speech.ssrc, now=self._now)
+        packets = beside_packets(link, data, ether_type, ssrc=self._speech.ssrc, now=self._now)
         self._control.append(link.guest.run(packets))
         return True
 
@@ -270,7 +261,7 @@ class AdvancedTranslator(MainTranslator):
         self._now = now
         arrivals: Arrivals = []
         for run in runs:
-            for is_advanced, part in _parted(run):
+            for is_advanced, part in parted(run, looks_like_advanced):
                 if is_advanced:
                     self._decode_advanced(part, arrivals, now)
                 else:
@@ -322,7 +313,7 @@ class AdvancedTranslator(MainTranslator):
                 arrivals += self._decode_main([run._replace(datagrams=bodies)], now)
             elif self._may_be_heard(guest, run, sense=len(bodies), packets=len(bodies), now=now):
                 if chosen.header.ssrc & 1:
-                    self._take_beside(chosen, bodies)
+                    self._events += beside_from_bodies(kind, bodies, self._dropped)
                     arrivals.append(FeedbackArrival(run.peer, run.path, run.local, []))
                 else:
                     self._take_media(link, run, chosen, bodies, arrivals, now)
@@ -357,18 +348,11 @@ class AdvancedTranslator(MainTranslator):
         now: Micros,
     ) -> None:
         flow_id = packets.header.ssrc
-        quirks = self._advanced.quirks
-        is_direct = packets.header.kind == PayloadType.DIRECT
-        if quirks is None:
-            # The specification wants a descriptor; who leaves it out is libRIST, or speaks as it does.
-            by_arrival = is_direct and not packets.word & Flag.DESCRIPTOR
-        else:
-            by_arrival = is_direct and Quirk.CLOCK in quirks
         media = media_from_run(
             packets,
             bodies,
             self._counting.of(flow_id),
-            by_arrival=by_arrival,
+            by_arrival=goes_by_arrival(packets, self._advanced.quirks),
             now=now,
             dropped=self._dropped,
             counters=self._counters,
@@ -379,26 +363,7 @@ class AdvancedTranslator(MainTranslator):
             self._begin_keepalives(now)
         if not media:
             return
-        expedited: Sequence[Media] = ()
-        if isinstance(media[0][2], Piece) and media[0][2].is_expedited:  # as all of a run are, or none
-            expedited = media
-            media = [(sequence, time, HOLDS_ITS_PLACE, again) for sequence, time, _, again in media]
-        arrivals.append(
-            MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE, 32, expedited=expedited)
-        )
-
-    def _take_beside(self, packets: AdvancedRun, bodies: Iterable[Buffer]) -> None:
-        """What came once and unrepeated: data beside the stream."""
-        kind = packets.header.kind
-        for body in bodies:
-            if kind in ETHER_TYPES:
-                self._events.append(events.OutOfBandReceived(ETHER_TYPES[PayloadType(kind)], bytes(body)))
-                continue
-            unwrapped = unwrap_gre(bytes(body)) if kind == PayloadType.GRE else None
-            if unwrapped is None:
-                self._dropped["unprotected packet of a kind that we do not take"] += 1
-            else:
-                self._events.append(unwrapped)
+        arrivals.append(media_arrival(run, flow_id, media))
 
     def _take_control(
         self,
@@ -560,14 +525,3 @@ class AdvancedTranslator(MainTranslator):
                 for frame in guest.poll_frames():
                     self._say_control(ControlIndex.LOGIN, frame, self._now)
         super()._collect(guest)
-
-
-def _parted(run: Run) -> list[tuple[bool, Run]]:
-    """A run in parts of one form each; mostly there is one part."""
-    forms = [looks_like_advanced(datagram) for datagram in run.datagrams]
-    if all(forms):
-        return [(True, run)]
-    if not any(forms):
-        return [(False, run)]
-    parts = groupby(zip(forms, run.datagrams, strict=True), lambda each: each[0])
-    return [(form, run._replace(datagrams=[datagram for _, datagram in each])) for form, each in parts]

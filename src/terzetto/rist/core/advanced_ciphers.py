@@ -3,7 +3,8 @@
 The key is PBKDF2 of the passphrase with the packet's nonce as salt, as in the Main profile. Counter mode begins at the
 packet's IV followed by zeros. A hash covers the whole packet with its own field zeroed, after enciphering; it is the
 first half of an HMAC, or the tag of a sealing cipher. What the specification leaves open is decided as other
-implementations do: a sealing cipher's twelve bytes are nonce, IV and zeros, and the HMAC has the packet's key.
+implementations do: a sealing cipher's twelve bytes are nonce, IV and zeros. The HMAC has the packet's key, the only one
+that the specification names; ristgo and ristrust derive another from it where there is counter mode beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from terzetto.crypto.pbkdf2 import derive_key
 from terzetto.primitives.datagrams import Buffer
 from terzetto.rist.wire.advanced_header import HASH_SIZE, PskMode
 
-__all__ = ["SEALED", "PacketCipher", "make_cipher"]
+__all__ = ["SEALED", "PacketCipher", "make_cipher", "make_ciphers"]
 
 SEALED: Final = frozenset({PskMode.HMAC, PskMode.CTR_HMAC, PskMode.GCM, PskMode.CHACHA20})
 """Modes in which a packet that was altered is noticed."""
@@ -29,6 +30,9 @@ _COUNTER: Final = Struct("!I12x")
 _AEAD_NONCE: Final = Struct("!4sI4x")
 _WORD: Final = Struct("!I")
 _NO_HASH: Final = bytes(HASH_SIZE)
+
+# What ristgo and ristrust derive the HMAC's key with, from that of counter mode.
+_MAC_KEY_LABEL: Final = b"rist-adv-aes-ctr-hmac-auth-key"
 
 
 class PacketCipher(Protocol):
@@ -56,8 +60,9 @@ class _Ctr:
 class _Hmac:
     """Sealed and in the clear; or sealed over counter mode."""
 
-    def __init__(self, key: bytes, nonce: bytes, *, with_ctr: bool) -> None:
-        self._fresh = hmac.new(key, digestmod="sha256").copy
+    def __init__(self, key: bytes, nonce: bytes, *, with_ctr: bool, has_mac_key: bool = False) -> None:
+        mac_key = hmac.digest(key, _MAC_KEY_LABEL, "sha256") if has_mac_key else key
+        self._fresh = hmac.new(mac_key, digestmod="sha256").copy
         self._nonce = nonce
         self._apply = AesCtr(key).apply if with_ctr else None
 
@@ -101,14 +106,32 @@ class _Aead:
         return self._open(_AEAD_NONCE.pack(self._nonce, iv), sealed, associated)
 
 
-def make_cipher(mode: int, passphrase: bytes, nonce: bytes, *, key_bits: int) -> PacketCipher:
-    """The cipher of a known mode; ChaCha20 has keys of 256 bits and no others."""
+def make_cipher(
+    mode: int, passphrase: bytes, nonce: bytes, *, key_bits: int, has_mac_key: bool = False
+) -> PacketCipher:
+    """The cipher of a known mode; ChaCha20 has keys of 256 bits and no others.
+
+    With *has_mac_key* the HMAC over counter mode has a key of its own.
+    """
+    key = _derive(mode, passphrase, nonce, key_bits)
+    return cipher_of_key(mode, key, nonce, has_mac_key=has_mac_key)
+
+
+def make_ciphers(mode: int, passphrase: bytes, nonce: bytes, *, key_bits: int) -> list[PacketCipher]:
+    """All that a packet of a known mode may have been made with under that passphrase, the likeliest first."""
+    key = _derive(mode, passphrase, nonce, key_bits)
+    ciphers = [cipher_of_key(mode, key, nonce)]
+    if mode == PskMode.CTR_HMAC:
+        ciphers.append(cipher_of_key(mode, key, nonce, has_mac_key=True))
+    return ciphers
+
+
+def _derive(mode: int, passphrase: bytes, nonce: bytes, key_bits: int) -> bytes:
     bits = 256 if mode == PskMode.CHACHA20 else key_bits
-    key = derive_key(passphrase, nonce, iterations=_ITERATIONS, length=bits // 8)
-    return cipher_of_key(mode, key, nonce)
+    return derive_key(passphrase, nonce, iterations=_ITERATIONS, length=bits // 8)
 
 
-def cipher_of_key(mode: int, key: bytes, nonce: bytes) -> PacketCipher:
+def cipher_of_key(mode: int, key: bytes, nonce: bytes, *, has_mac_key: bool = False) -> PacketCipher:
     """The cipher of a known mode under a derived key."""
     if mode == PskMode.CTR:
         return _Ctr(key, nonce)
@@ -116,4 +139,5 @@ def cipher_of_key(mode: int, key: bytes, nonce: bytes) -> PacketCipher:
         return _Aead(AesGcm(key), nonce)
     if mode == PskMode.CHACHA20:
         return _Aead(ChaCha20(key), nonce)
-    return _Hmac(key, nonce, with_ctr=mode == PskMode.CTR_HMAC)
+    with_ctr = mode == PskMode.CTR_HMAC
+    return _Hmac(key, nonce, with_ctr=with_ctr, has_mac_key=has_mac_key and with_ctr)

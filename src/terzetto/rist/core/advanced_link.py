@@ -70,12 +70,15 @@ class AdvancedLink:
         self._enciphers_control = False
         self._speaks_as_librist = False
         key_size = settings.tunnel.key_size
-        rotation = settings.tunnel.rotation
-        self._protected = AdvancedSealer(
-            mode=settings.mode, key_size=key_size, rotation=rotation, entropy=entropy
-        )
-        self._unprotected = AdvancedSealer(
-            mode=settings.mode, key_size=key_size, rotation=rotation, entropy=entropy
+        self._protected, self._unprotected = (
+            AdvancedSealer(
+                mode=settings.mode,
+                key_size=key_size,
+                rotation=settings.tunnel.rotation,
+                has_mac_key=settings.quirks is not None and Quirk.MAC_KEY in settings.quirks,
+                entropy=entropy,
+            )
+            for _ in range(2)
         )
         self._protected.apart_from, self._unprotected.apart_from = self._unprotected, self._protected
         self.opener = AdvancedOpener(guest.tunnel.decipher, mode=settings.mode, key_bits=key_size, now=now)

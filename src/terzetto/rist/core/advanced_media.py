@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from terzetto.errors import MalformedPacket
-from terzetto.primitives.datagrams import Buffer
-from terzetto.primitives.time import Micros
+from terzetto.primitives.datagrams import Buffer, Run
+from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rist.core.advanced_evidence import MPEG_TS
 from terzetto.rist.core.advanced_pieces import HOLDS_ITS_PLACE, Piece, decompress
 from terzetto.rist.core.advanced_sealer import AdvancedSealer
 from terzetto.rist.core.advanced_timeline import Framing, ReceiveTimeline
 from terzetto.rist.core.counters import AdvancedCounters
-from terzetto.rist.core.vocabulary import Media
+from terzetto.rist.core.vocabulary import Media, MediaArrival
+from terzetto.rist.quirks import Quirk, Quirks
 from terzetto.rist.wire.advanced_header import (
     FIXED,
     PLAIN_START,
@@ -26,9 +27,10 @@ from terzetto.rist.wire.advanced_header import (
 )
 from terzetto.rist.wire.virtual_ports import PORTS_SIZE
 
-__all__ = ["media_from_run", "media_packets"]
+__all__ = ["goes_by_arrival", "media_arrival", "media_from_run", "media_packets"]
 
 _MASK: Final = 0xFFFF_FFFF
+_RATE: Final = MICROS_PER_SECOND
 _WHOLE: Final = Flag.FIRST | Flag.LAST
 _MPEG_TS: Final = MPEG_TS.to_bytes(4, "big")
 _LPC: Final = 0x0030
@@ -63,6 +65,25 @@ def media_from_run(
         for sequence, time, payload in zip(sequences, times, payloads, strict=True)
         if payload is not None
     ]
+
+
+def goes_by_arrival(run: AdvancedRun, quirks: Quirks | None) -> bool:
+    """Whether the packets' timestamps tell nothing, and their arrival has to do."""
+    if run.header.kind != PayloadType.DIRECT:
+        return False
+    if quirks is None:
+        # The specification wants a descriptor; who leaves it out is libRIST, or speaks as it does.
+        return not run.word & Flag.DESCRIPTOR
+    return Quirk.CLOCK in quirks
+
+
+def media_arrival(run: Run, flow_id: int, media: list[Media]) -> MediaArrival:
+    """Media that came in *run*, and what of it is to be handed out at once."""
+    expedited: Sequence[Media] = ()
+    if isinstance(media[0][2], Piece) and media[0][2].is_expedited:  # as all of a run are, or none
+        expedited = media
+        media = [(sequence, time, HOLDS_ITS_PLACE, again) for sequence, time, _, again in media]
+    return MediaArrival(run.peer, run.path, run.local, flow_id, media, _RATE, 32, expedited=expedited)
 
 
 def _times(

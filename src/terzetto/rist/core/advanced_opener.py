@@ -15,7 +15,7 @@ from typing import Final
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
 from terzetto.primitives.token_bucket import TokenBucket
-from terzetto.rist.core.advanced_ciphers import SEALED, PacketCipher, make_cipher
+from terzetto.rist.core.advanced_ciphers import SEALED, PacketCipher, make_ciphers
 from terzetto.rist.core.advanced_evidence import advanced_evidence
 from terzetto.rist.core.psk_evidence import Evidence
 from terzetto.rist.core.psk_receiver import (
@@ -245,8 +245,8 @@ class AdvancedOpener:
                     continue
                 if not self._derivations.take(1, now):
                     return trial
-                cipher = make_cipher(mode, passphrase, nonce, key_bits=bits)
-                trial.ciphers.append((passphrase, bits, cipher))
+                for cipher in make_ciphers(mode, passphrase, nonce, key_bits=bits):
+                    trial.ciphers.append((passphrase, bits, cipher))
         return trial
 
     def _prove(self, run: AdvancedRun, cipher: PacketCipher) -> _Proved:

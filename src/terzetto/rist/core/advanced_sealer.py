@@ -27,11 +27,13 @@ class AdvancedSealer:
         mode: int,
         key_size: KeySize,
         rotation: int = 0,
+        has_mac_key: bool = False,
         entropy: EntropySource,
     ) -> None:
         self.mode = mode
         self._key_size: KeySize = key_size
         self._rotation = rotation
+        self._has_mac_key = has_mac_key
         self._entropy = entropy
         self.apart_from: AdvancedSealer | None = None
         """Another that shares the passphrase: never the same nonce as there."""
@@ -78,7 +80,13 @@ class AdvancedSealer:
         if self.nonce:
             self.rotations += 1
         self.nonce = self.announced or self._draw(self.nonce)
-        self._cipher = cipher = make_cipher(self.mode, self._passphrase, self.nonce, key_bits=self._key_size)
+        self._cipher = cipher = make_cipher(
+            self.mode,
+            self._passphrase,
+            self.nonce,
+            key_bits=self._key_size,
+            has_mac_key=self._has_mac_key,
+        )
         self._iv = self._used = 0
         self.announced = self._draw(self.nonce) if self._rotation else b""
         return cipher

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -18,6 +17,7 @@ from terzetto.rist.core.advanced import AdvancedTranslator
 from terzetto.rist.core.advanced_timeline import SendTimeline
 from terzetto.rist.core.counters import AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
+from terzetto.rist.core.forms import parted
 from terzetto.rist.core.profile import FEEDBACK, Admits, Translator
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.simple import SimpleTranslator
@@ -274,7 +274,4 @@ def _parted(run: Run) -> list[tuple[bool, Run]]:
     """A run in parts that are Simple's or not; mostly there is one part."""
     if run.path == FEEDBACK:
         return [(True, run)]
-    parts = [(form, list(part)) for form, part in groupby(run.datagrams, looks_like_simple)]
-    if len(parts) == 1:
-        return [(parts[0][0], run)]
-    return [(form, run._replace(datagrams=part)) for form, part in parts]
+    return parted(run, looks_like_simple)
