@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from terzetto.rtsp.formats.aac import AacConfig, AacDepacketizer, AacPacketizer
 from terzetto.rtsp.formats.ac3 import Ac3Assembler, Ac3Packetizer
 from terzetto.rtsp.formats.av1 import Av1Assembler
+from terzetto.rtsp.formats.catalogue import make_packetizer
 from terzetto.rtsp.formats.chopped import ChoppedPacketizer, KlvAssembler, Mpeg4VideoAssembler
 from terzetto.rtsp.formats.contract import AccessUnit, Depacketizer, Payload
 from terzetto.rtsp.formats.h264 import H264Assembler, H264Packetizer, H264Parameters
@@ -284,3 +287,13 @@ def test_opus_tells_how_long_it_lasts(packet: str, ticks: int | None) -> None:
             opus_duration(data)
     else:
         assert opus_duration(data) == ticks
+
+
+def test_vorbis_names_the_configuration_of_its_description() -> None:
+    configuration = b64encode(bytes.fromhex("00000001 a1b2c3 0004 00") + b"head").decode()
+    described = Format(
+        payload_type=96, encoding="vorbis", clock_rate=48_000, parameters={"configuration": configuration}
+    )
+    packetizer = make_packetizer(described)
+    assert packetizer is not None
+    assert packetizer.pack(AccessUnit((b"abc",), 0))[0].data == bytes.fromhex("a1b2c3 01 0003") + b"abc"

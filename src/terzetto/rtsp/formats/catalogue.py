@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Final
 
@@ -51,7 +53,7 @@ def make_packetizer(media_format: Format, payload_size: int = PAYLOAD_SIZE) -> P
     if codec == "mp4a-latm":
         return LatmPacketizer(payload_size, has_config=_latm_has_config(media_format))
     if codec == "vorbis":
-        return VorbisPacketizer(0, payload_size)
+        return VorbisPacketizer(_vorbis_ident(media_format), payload_size)
     return None
 
 
@@ -128,6 +130,15 @@ def sample_size(media_format: Format) -> int | None:
 
 def _latm_has_config(media_format: Format) -> bool:
     return _number(media_format, "cpresent", 1) != 0
+
+
+def _vorbis_ident(media_format: Format) -> int:
+    """What packets call their configuration: the name that it has in the description, or nought where there is none."""
+    try:
+        configuration = b64decode(media_format.parameters.get("configuration", ""))
+    except binascii.Error:
+        raise MalformedPacket("configuration is no base64") from None
+    return int.from_bytes(configuration[4:7], "big")
 
 
 def _number(media_format: Format, name: str, default: int = 0) -> int:
