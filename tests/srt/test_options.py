@@ -118,3 +118,9 @@ def test_keywords_beat_the_query_and_the_query_beats_the_options() -> None:
 def test_urls_that_cannot_be_say_what_to_write(url: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         target_from_url(url, None, {})
+
+
+def test_a_latency_that_ffmpeg_would_count_in_microseconds_is_doubted() -> None:
+    assert not target_from_url("srt://h:1?latency=9000", None, {}).doubt
+    for url, knobs in (("srt://h:1?latency=50000", {}), ("srt://h:1", {"peer_latency": 50.0})):
+        assert "latency=50 if 50 ms were meant" in target_from_url(url, None, knobs).doubt

@@ -165,7 +165,7 @@ class Session(Generic[EventT]):
         """A command is about to be given: do what the readers' next tick would do, if it is about time.
 
         For those who give commands as often as a reader ticks: its ticks, which wake a task for what costs next to
-        nothing here, come less often then. The caller drains, after its command.
+        nothing here, come less often then.
         """
         if self._closed or 2 * (now - self._read_at) < self._tick_micros or not self._tick_micros:
             return
@@ -173,6 +173,7 @@ class Session(Generic[EventT]):
         for index, reader in enumerate(self._readers):
             self._take_in(index, reader.read_along(), now)
         self._be_on_time(now)
+        self.drain()
 
     def take_waiting(self, now: Micros) -> None:
         """Take in what waits at the endpoints, without waiting for the readers' turn, and do nothing that is due."""

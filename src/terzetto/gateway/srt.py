@@ -26,7 +26,7 @@ from terzetto.srt.group_dialling import check_member_options
 from terzetto.srt.group_listening import SrtGroupListener
 from terzetto.srt.listening import SrtListener
 from terzetto.srt.stream import SrtStream
-from terzetto.srt.url import target_from_url
+from terzetto.srt.url import SrtTarget, target_from_url
 from terzetto.url import EndpointUrl
 
 __all__ = ["SrtSink", "SrtSource", "plan_sink", "plan_source"]
@@ -47,6 +47,9 @@ class _End:
         self._shown = urls
         self._urls = [url.to_string(reveal=True) for url in urls]
         self._wanted = _understand(urls)
+        for target in _targets(urls):
+            if target.doubt:
+                report("doubtful_option", target.doubt, level="warning")
         self._nursery = nursery
         self._report = report
         self._connected = trio.Event()
@@ -231,8 +234,12 @@ class _Wanted:
     mode: str
 
 
+def _targets(urls: Sequence[EndpointUrl]) -> list[SrtTarget]:
+    return [target_from_url(url.to_string(reveal=True), None, {}) for url in urls]
+
+
 def _understand(urls: Sequence[EndpointUrl]) -> _Wanted:
-    targets = [target_from_url(url.to_string(reveal=True), None, {}) for url in urls]
+    targets = _targets(urls)
     modes = {target.group_mode for target in targets if target.group_mode is not None}
     listens = {target.listen for target in targets}
     if len(listens) > 1:

@@ -21,6 +21,7 @@ from terzetto.primitives.reconnection import Reconnection
 from terzetto.srt.core.negotiation import RefusedError
 from terzetto.srt.core.rendezvous import PATIENCE_FACTOR
 from terzetto.srt.listening import Authorize, SrtListener
+from terzetto.srt.log import CONN
 from terzetto.srt.options import SrtKnobs, SrtOptions
 from terzetto.srt.reconnecting import SrtReconnectingStream
 from terzetto.srt.refusals import error_for_refusal
@@ -226,6 +227,8 @@ async def open_srt_listener(
 async def _start(
     nursery: trio.Nursery, target: SrtTarget, endpoint: DatagramEndpoint | None, local: Address, family: int
 ) -> Runtime:
+    if target.doubt:
+        CONN.warning("%s: %s", target, target.doubt)
     network = current_network()
     if endpoint is None:
         endpoint = await open_endpoint(network, target.options, local, family=family)

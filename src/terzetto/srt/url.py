@@ -14,6 +14,7 @@ from terzetto.url import EndpointUrl, QueryReader, parse_url
 __all__ = ["GROUP_MODES", "SrtTarget", "target_from_url"]
 
 _LONGEST_MS: Final = 65_535
+_UNLIKELY_SECONDS: Final = 10.0
 _LARGEST_WEIGHT: Final = 65_535
 
 GROUP_MODES: Final = ("broadcast", "backup", "balancing")
@@ -109,6 +110,17 @@ class SrtTarget:
     group_mode: str | None = None
     callers: str = ""
     """The path of a book of callers, for who serves many of them."""
+
+    @property
+    def doubt(self) -> str:
+        """What in this URL may not have been meant so; empty where nothing strikes."""
+        delay = max(self.options.receive_latency, self.options.peer_latency)
+        if delay < _UNLIKELY_SECONDS:
+            return ""
+        return (
+            f"a latency of {delay:g} s is much; ffmpeg counts it in microseconds, here it is milliseconds:"
+            f" latency={delay:g} if {delay:g} ms were meant"
+        )
 
     def __str__(self) -> str:
         return str(self.url)
