@@ -24,16 +24,9 @@ from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import OutOfBandReceived, RateAdvised, RistEvent, RistPacket
-from terzetto.rist.group import (
-    Group,
-    ManyPaths,
-    Prepare,
-    group_options,
-    new_inflow,
-    new_outflow,
-    split_urls,
-    start_group,
-)
+from terzetto.rist.group import Group, start_group
+from terzetto.rist.group_plans import group_options, new_inflow, new_outflow, split_urls
+from terzetto.rist.many_paths import ManyPaths, Prepare
 from terzetto.rist.options import MAX_PAYLOAD_SIZE, NackType, RistKnobs, RistOptions
 from terzetto.rist.plan import Plan, prepare
 from terzetto.rist.reflector import start_reflector

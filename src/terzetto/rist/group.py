@@ -9,38 +9,31 @@ A path that fails is an event; its sockets are opened again after a while, and i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeVar
 
-import attrs
 import trio
 
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub, PacketQueue
 from terzetto.driver.reconnecting import Reconnector
-from terzetto.driver.session import SessionStatistics
 from terzetto.errors import (
     AllPathsFailed,
     InvalidOption,
     PeerError,
     PeerTimedOut,
     TerzettoError,
-    UnsupportedOperation,
 )
 from terzetto.net.endpoint import DatagramEndpoint
-from terzetto.primitives.datagrams import Address, Buffer
+from terzetto.primitives.datagrams import Address
 from terzetto.primitives.time import Micros
 from terzetto.rist.core.inflow import Inflow
 from terzetto.rist.core.outflow import Outflow
-from terzetto.rist.core.profile import Translator
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
-from terzetto.rist.core.settings import Settings
 from terzetto.rist.events import (
-    OutOfBandReceived,
     PathDown,
     PathUp,
     PeerConnected,
@@ -48,28 +41,18 @@ from terzetto.rist.events import (
     RistEvent,
     RistPacket,
 )
+from terzetto.rist.group_sessions import GroupControls, GroupPump
 from terzetto.rist.options import RistOptions
 from terzetto.rist.plan import Plan
 from terzetto.rist.runtime import Runtime, Silence, ignore
-from terzetto.rist.tunnel_controls import OUT_OF_BAND_BACKLOG, Authorize, next_of
+from terzetto.rist.tunnel_controls import Authorize
 
-__all__ = [
-    "Group",
-    "ManyPaths",
-    "Prepare",
-    "group_options",
-    "new_inflow",
-    "new_outflow",
-    "split_urls",
-    "start_group",
-]
+__all__ = ["Group", "Path", "start_group"]
 
 LegT = TypeVar("LegT", bound=Sender | Receiver)
 
 # What the world does to a socket; anything else is a mistake of ours, and loud.
 _WORLDLY: Final = (OSError, TerzettoError, trio.BrokenResourceError, trio.ClosedResourceError)
-
-Prepare: TypeAlias = Callable[[str], Awaitable[Plan]]
 
 
 class Path(Generic[LegT]):
@@ -89,128 +72,6 @@ class Path(Generic[LegT]):
         return str(self.plan.url)
 
 
-class GroupPump(Generic[LegT]):
-    """The sessions of a group, driven as one."""
-
-    def __init__(self, group: Group[LegT]) -> None:
-        self._group = group
-        self._batches_shed = 0
-        self._wakeups = 0
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether one path at least takes what is sent now; those that are behind shed, and the flow repairs."""
-        runtimes = self._group.runtimes()
-        return not runtimes or any(runtime.session.is_writable for runtime in runtimes)
-
-    async def wait_writable(self) -> None:
-        """Wait until one path has caught up; returns at once, without a checkpoint, where one is not behind."""
-        while not self.is_writable:
-            await self._group.runtimes()[0].session.wait_writable()
-
-    def commanded(self, now: Micros) -> None:
-        """A command was given to the flow: every path sends its share."""
-        for runtime in self._group.runtimes():
-            runtime.session.commanded(now)
-
-    def drain(self) -> None:
-        """Send and deliver what the legs have to offer."""
-        for runtime in self._group.runtimes():
-            runtime.session.drain()
-
-    def retire(self, runtime: Runtime[LegT]) -> None:
-        """A session has ended; its counters stay."""
-        done = runtime.session.statistics()
-        self._batches_shed += done.batches_shed
-        self._wakeups += done.wakeups
-
-    def statistics(self) -> SessionStatistics:
-        """The counters of all sessions."""
-        running = [runtime.session.statistics() for runtime in self._group.runtimes()]
-        return SessionStatistics(
-            batches_shed=self._batches_shed + sum(each.batches_shed for each in running),
-            wakeups=self._wakeups + sum(each.wakeups for each in running),
-        )
-
-
-class GroupControls(Generic[LegT]):
-    """What can be done beside the media, where there are several ways to do it."""
-
-    def __init__(self, group: Group[LegT]) -> None:
-        self._group = group
-        self._out_of_band = PacketQueue[OutOfBandReceived](OUT_OF_BAND_BACKLOG)
-
-    def send_oob(self, data: Buffer, ether_type: int) -> bool:
-        """Send *data* beside the stream by the first path that has a peer."""
-        for runtime in self._group.runtimes():
-            if runtime.is_connected:
-                return runtime.controls.send_oob(data, ether_type)
-        return False
-
-    async def receive_oob(self) -> OutOfBandReceived:
-        """The next that came beside the stream, by whichever path; it says by which."""
-        for runtime in self._group.runtimes():
-            runtime.controls.check_oob()
-        return await next_of(self._out_of_band)
-
-    def hear_oob(self, path: int, received: OutOfBandReceived) -> None:
-        """Something came by a path."""
-        self._out_of_band.put([attrs.evolve(received, path=path)])
-
-    def close(self) -> None:
-        """Wake whoever waits."""
-        self._out_of_band.close()
-
-    def change_passphrase(self, secret: str) -> None:
-        """Use another secret on every path."""
-        for runtime in self._group.runtimes():
-            runtime.controls.change_passphrase(secret)
-
-    def send_flow_attribute(self, text: str) -> None:
-        """Describe the flow on every path."""
-        for runtime in self._group.runtimes():
-            runtime.controls.send_flow_attribute(text)
-
-
-class ManyPaths:
-    """What a stream over several paths can do with them; one that was opened with a list of URLs is such a stream."""
-
-    _runtime: Runtime[Sender] | Group[Sender] | Runtime[Receiver] | Group[Receiver]
-    _prepare: Prepare | None
-
-    @property
-    def paths(self) -> dict[int, str]:
-        """The paths by their numbers, and where each leads."""
-        if isinstance(self._runtime, Group):
-            return {index: path.url for index, path in self._runtime.paths.items()}
-        return {0: self._runtime.url}
-
-    async def add_path(self, url: str) -> int:
-        """Carry the flow over *url* too, with the options that the group was opened with; the path's number."""
-        group = self._group()
-        if self._prepare is None:
-            raise UnsupportedOperation(
-                "receivers come to a reflector by themselves, and paths cannot be added"
-            )
-        return await group.add(await self._prepare(url))
-
-    async def remove_path(self, path: int) -> None:
-        """Say goodbye on a path and close it; the last one stays."""
-        await self._group().remove(path)
-
-    def set_weight(self, path: int, weight: int) -> None:
-        """Give *path* another share of the load from now on; with 0 it carries everything."""
-        self._group().set_weight(path, weight)
-
-    def _group(self) -> Group[Sender] | Group[Receiver]:
-        if isinstance(self._runtime, Group):
-            return self._runtime
-        raise UnsupportedOperation(
-            "this stream was opened with one URL, and has one path for good",
-            hint="open it with a list of URLs, of one if need be",
-        )
-
-
 class Group(Generic[LegT]):
     """The paths of one flow; offers senders and receivers what a `Runtime` offers them."""
 
@@ -227,8 +88,8 @@ class Group(Generic[LegT]):
         self.options = options
         self.events: EventHub[RistEvent] = EventHub()
         self.paths: dict[int, Path[LegT]] = {}
-        self.session: GroupPump[LegT] = GroupPump(self)
-        self.controls: GroupControls[LegT] = GroupControls(self)
+        self.session: GroupPump[LegT] = GroupPump(self.runtimes)
+        self.controls: GroupControls[LegT] = GroupControls(self.runtimes)
         self.failure: AllPathsFailed | None = None
         self.is_closed = False
         self.is_stopped = False
@@ -499,74 +360,6 @@ class Group(Generic[LegT]):
         self._connected.set()
         self.controls.close()
         self.events.close()
-
-
-def split_urls(url: str | Sequence[str]) -> list[str]:
-    """The paths that are meant: several URLs, or one text with commas between them as libRIST's tools take it."""
-    if isinstance(url, str):
-        return re.split(r",(?=rist://)", url)
-    urls = list(url)
-    if not urls:
-        raise InvalidOption("there is no URL, and a group has one path at least")
-    return urls
-
-
-def group_options(plans: Sequence[Plan]) -> RistOptions:
-    """What holds for the flow: what its first path says, and the longest buffer of all.
-
-    Raises InvalidOption where paths cannot carry one flow.
-    """
-    first = plans[0].options
-    dialect = _dialect(plans[0])
-    for plan in plans[1:]:
-        if _dialect(plan) != dialect:
-            raise InvalidOption(
-                f"{plan.url} counts packets or time differently from {plans[0].url}",
-                hint="use profiles for all paths that agree, and one rtp-ptype",
-            )
-        if _agreed(plan.options) != _agreed(first):
-            raise InvalidOption(
-                f"{plan.url} and {plans[0].url} must agree on one-way, fec, split, merge and reweight"
-            )
-    return attrs.evolve(
-        first,
-        buffer_min=max(plan.options.buffer_min for plan in plans),
-        buffer_max=max(plan.options.buffer_max for plan in plans),
-    )
-
-
-def _agreed(options: RistOptions) -> tuple[object, ...]:
-    return options.one_way, options.fec, options.split, options.merge, options.reweight
-
-
-def _dialect(plan: Plan) -> tuple[int, int, int]:
-    translator: Translator = plan.make_translator(is_media_sender=False)
-    return translator.sequence_bits, translator.clock_rate, plan.options.rtp_ptype
-
-
-def new_outflow(plan: Plan, options: RistOptions, *, is_for_many: bool = False) -> Outflow:
-    """A flow to send, of which *plan* is the first path; *is_for_many* where each path has another receiver."""
-    bits, rate, _ = _dialect(plan)
-    return Outflow(
-        Settings.of(options),
-        flow_id=plan.choose_flow_id(),
-        clock_rate=rate,
-        sequence_bits=bits,
-        now=current_micros(),
-        wall_clock_offset=plan.wall_clock_offset,
-        is_for_many=is_for_many,
-    )
-
-
-def new_inflow(plan: Plan, options: RistOptions) -> Inflow:
-    """A flow to receive, of which *plan* is the first path."""
-    bits, _, _ = _dialect(plan)
-    return Inflow(
-        Settings.of(options),
-        sequence_bits=bits,
-        now=current_micros(),
-        wall_clock_offset=plan.wall_clock_offset,
-    )
 
 
 async def start_group(nursery: trio.Nursery, group: Group[LegT], plans: Sequence[Plan]) -> None:

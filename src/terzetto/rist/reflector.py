@@ -18,7 +18,8 @@ from terzetto.primitives.datagrams import Address
 from terzetto.rist.core.profile import MEDIA
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import PeerLost, RistEvent
-from terzetto.rist.group import Group, Path, new_outflow
+from terzetto.rist.group import Group, Path
+from terzetto.rist.group_plans import new_outflow
 from terzetto.rist.plan import Plan
 from terzetto.rist.runtime import Silence
 from terzetto.rist.tunnel_controls import Authorize
