@@ -44,7 +44,7 @@ from terzetto.rist.events import (
 from terzetto.rist.group_sessions import GroupControls, GroupPump
 from terzetto.rist.options import RistOptions
 from terzetto.rist.plan import Plan
-from terzetto.rist.runtime import Runtime, Silence, ignore
+from terzetto.rist.runtime import Lifetime, Runtime, Silence, ignore
 from terzetto.rist.tunnel_controls import Authorize
 
 __all__ = ["Group", "Path", "start_group"]
@@ -72,7 +72,7 @@ class Path(Generic[LegT]):
         return str(self.plan.url)
 
 
-class Group(Generic[LegT]):
+class Group(Lifetime, Generic[LegT]):
     """The paths of one flow; offers senders and receivers what a `Runtime` offers them."""
 
     def __init__(
@@ -85,18 +85,16 @@ class Group(Generic[LegT]):
         queue: PacketQueue[RistPacket] | None,
         authorize: Authorize | None = None,
     ) -> None:
+        super().__init__(queue)
         self.options = options
         self.events: EventHub[RistEvent] = EventHub()
         self.paths: dict[int, Path[LegT]] = {}
         self.session: GroupPump[LegT] = GroupPump(self.runtimes)
         self.controls: GroupControls[LegT] = GroupControls(self.runtimes)
-        self.failure: AllPathsFailed | None = None
-        self.is_closed = False
         self.is_stopped = False
         self._flow = flow
         self._make_leg = make_leg
         self._media_tick = media_tick
-        self._queue = queue
         self._authorize = authorize
         self.on_event: Callable[[RistEvent], None] = ignore
         """Hears every event at once, before those who listen to `events`."""
@@ -336,20 +334,6 @@ class Group(Generic[LegT]):
         """Tell every peer that we are leaving."""
         for runtime in self.runtimes():
             runtime.say_goodbye()
-
-    def check_open(self) -> None:
-        """Raise `trio.ClosedResourceError` when closed, and `AllPathsFailed` when every path was given up."""
-        if self.is_closed:
-            raise trio.ClosedResourceError
-        if self.failure is not None:
-            raise self.failure
-
-    def close(self) -> None:
-        """End every session, and drop what was not read."""
-        self.is_closed = True
-        if self._queue is not None:
-            self._queue.close()
-        self.stop()
 
     def stop(self) -> None:
         """End every session and the events; what was received can still be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -23,7 +24,7 @@ from terzetto.rist.plan import Plan
 from terzetto.rist.secured import keep_called
 from terzetto.rist.tunnel_controls import Authorize, TunnelControls
 
-__all__ = ["Runtime", "Silence", "ignore", "start_session"]
+__all__ = ["Lifetime", "Runtime", "Silence", "ignore", "start_session"]
 
 Silence: TypeAlias = PeerTimedOut | WrongProtocol | AuthenticationFailed
 """What may be the matter with a peer that never answered."""
@@ -39,7 +40,35 @@ _EXPLANATIONS: Final = (
 )
 
 
-class Runtime(Generic[CoreT]):
+class Lifetime(ABC):
+    """From being opened to being closed, or to whatever ended it: what one session and several have in common."""
+
+    def __init__(self, queue: PacketQueue[RistPacket] | None) -> None:
+        self._queue = queue
+        self.is_closed = False
+        self.failure: PeerError | None = None
+        """What ended it, other than being closed."""
+
+    def check_open(self) -> None:
+        """Raise `trio.ClosedResourceError` when closed, and what ended the session where something did."""
+        if self.is_closed:
+            raise trio.ClosedResourceError
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        """End the session, and drop what was not read."""
+        self.is_closed = True
+        if self._queue is not None:
+            self._queue.close()
+        self.stop()
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End every task and the events; what was received can still be read."""
+
+
+class Runtime(Lifetime, Generic[CoreT]):
     """A running session: its core, its pump, and what became of reaching the peer."""
 
     def __init__(
@@ -52,11 +81,11 @@ class Runtime(Generic[CoreT]):
         queue: PacketQueue[RistPacket] | None,
         authorize: Authorize | None = None,
     ) -> None:
+        super().__init__(queue)
         self.core = core
         self.options = plan.options
         self.events: EventHub[RistEvent] = EventHub()
         self._plan = plan
-        self._queue = queue
         self._endpoints = endpoints
         self._connected = trio.Event()
         self._troubles: dict[str, Trouble] = {}
@@ -64,11 +93,8 @@ class Runtime(Generic[CoreT]):
         """The last that went wrong with keys or logins."""
         self._refused: Silence | None = None
         """The last that went wrong with DTLS."""
-        self.failure: PeerError | None = None
-        """Why the peer is not called any more."""
         self.owns_queue = True
         """Whether nobody else fills the queue, and our failure is its end."""
-        self.is_closed = False
         self.on_event: Callable[[RistEvent], None] = ignore
         """Hears every event at once, before those who listen to `events`."""
         self.is_stopped = False
@@ -163,20 +189,6 @@ class Runtime(Generic[CoreT]):
         if self.is_closed:
             raise trio.ClosedResourceError
         raise self.explain_silence(timeout or 0.0)
-
-    def check_open(self) -> None:
-        """Raise `trio.ClosedResourceError` when closed, and what ended the session where something did."""
-        if self.is_closed:
-            raise trio.ClosedResourceError
-        if self.failure is not None:
-            raise self.failure
-
-    def close(self) -> None:
-        """End the session, and drop what was not read."""
-        self.is_closed = True
-        if self._queue is not None:
-            self._queue.close()
-        self.stop()
 
     def stop(self) -> None:
         """End the session's tasks, close its sockets, end its events; what was received can still be read."""
