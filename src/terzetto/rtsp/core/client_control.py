@@ -17,13 +17,14 @@ from terzetto.errors import MalformedPacket, UnsupportedOperation
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rtsp.core.client_auth import ClientAuthenticator, Verdict
+from terzetto.rtsp.core.control_bytes import ControlBytes
 from terzetto.rtsp.core.rtsp_states import CLIENT_TRANSITIONS, State
 from terzetto.rtsp.wire.fields import Fields, FieldsLike
 from terzetto.rtsp.wire.headers.public import format_methods, parse_methods
 from terzetto.rtsp.wire.headers.session import DEFAULT_TIMEOUT, SessionHeader
 from terzetto.rtsp.wire.interleaved import Frame
 from terzetto.rtsp.wire.message import Request, Response
-from terzetto.rtsp.wire.parser import Broken, MessageParser
+from terzetto.rtsp.wire.parser import Broken
 from terzetto.rtsp.wire.status import Status
 from terzetto.rtsp.wire.url import RtspUrl
 
@@ -117,14 +118,13 @@ _MAX_RETRIES: Final = 2
 _CLIENT_METHODS: Final = ("OPTIONS", "ANNOUNCE", "GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "TEARDOWN")
 
 
-class ClientControl:
+class ClientControl(ControlBytes):
     """The control connection of one client; see the module."""
 
     def __init__(self, settings: ClientSettings, authenticator: ClientAuthenticator) -> None:
+        super().__init__()
         self._settings = settings
         self._authenticator = authenticator
-        self._parser = MessageParser()
-        self._out: list[bytes] = []
         self._events: list[ControlEvent] = []
         self._waiting: deque[_Pending] = deque()
         self._pending: dict[str, _Pending] = {}
@@ -139,10 +139,6 @@ class ClientControl:
         self.public: frozenset[str] = frozenset()
         self.frames_dropped = 0
         """Interleaved packets that came while nothing was to be played."""
-        self.bytes_received = 0
-        self.bytes_sent = 0
-        self.last_heard: Micros = 0
-        """When the connection last brought anything."""
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -174,10 +170,6 @@ class ClientControl:
         """Signs of life are no longer needed."""
         self._keepalive_due = None
 
-    def send_frames(self, data: bytes) -> None:
-        """Write interleaved frames, encoded already."""
-        self._write(data)
-
     def teardown(self, url: RtspUrl, *, now: Micros) -> None:
         """Say goodbye without waiting for an answer; the connection may be closed once it is written."""
         if self._finished:
@@ -193,9 +185,7 @@ class ClientControl:
 
     def handle_bytes(self, data: Buffer, *, now: Micros) -> None:
         """Take in what the connection brought."""
-        self.bytes_received += len(data)
-        self.last_heard = now
-        for unit in self._parser.feed(data):
+        for unit in self._take(data, now):
             if isinstance(unit, list):
                 self._handle_frames(unit)
             elif isinstance(unit, Response):
@@ -223,14 +213,6 @@ class ClientControl:
                     self._send_next(now)
         if self._keepalive_due is not None and self._keepalive_due <= now:
             self._keep_alive(now)
-
-    def poll_bytes(self) -> bytes:
-        """Bytes to write."""
-        if not self._out:
-            return b""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        return data
 
     def poll_events(self) -> list[ControlEvent]:
         """What happened."""
@@ -289,10 +271,6 @@ class ClientControl:
         self._transmit(
             _Pending(0, Request(method, self._keepalive_url), 0, was_authorized=False, is_keepalive=True), now
         )
-
-    def _write(self, data: bytes) -> None:
-        self.bytes_sent += len(data)
-        self._out.append(data)
 
     # -- receiving -----------------------------------------------------------------------------------------------
 

@@ -13,9 +13,10 @@ from attrs import frozen
 
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
+from terzetto.rtsp.core.control_bytes import ControlBytes
 from terzetto.rtsp.wire.interleaved import Frame
 from terzetto.rtsp.wire.message import Request, Response
-from terzetto.rtsp.wire.parser import Broken, MessageParser
+from terzetto.rtsp.wire.parser import Broken
 
 __all__ = [
     "ConnectionEnded",
@@ -67,13 +68,12 @@ ServerControlEvent: TypeAlias = RequestReceived | FramesReceived | ConnectionEnd
 MAX_WAITING: Final = 32
 
 
-class ServerControl:
+class ServerControl(ControlBytes):
     """One connection; see the module."""
 
     def __init__(self, settings: ServerControlSettings, *, now: Micros) -> None:
+        super().__init__(now=now)
         self._settings = settings
-        self._parser = MessageParser()
-        self._out: list[bytes] = []
         self._events: list[ServerControlEvent] = []
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
@@ -82,11 +82,8 @@ class ServerControl:
         self._has_asked = False
         self._opened = now
         self._unit_began: Micros | None = None
-        self.last_heard: Micros = now
         self.may_be_idle = False
         """Set while something else vouches for the peer, or while we only send to it."""
-        self.bytes_received = 0
-        self.bytes_sent = 0
 
     def respond(self, response: Response, *, now: Micros, close: bool = False) -> None:
         """Answer the request that came out last; with *close* it is the last thing said."""
@@ -98,11 +95,6 @@ class ServerControl:
             self.close("closed by us")
         else:
             self._next(now)
-
-    def send(self, data: bytes) -> None:
-        """Write interleaved frames, encoded already."""
-        self.bytes_sent += len(data)
-        self._out.append(data)
 
     def close(self, reason: str) -> None:
         """Close the connection once everything is written."""
@@ -116,9 +108,7 @@ class ServerControl:
         """Take in what the connection brought."""
         if self._finished:
             return
-        self.bytes_received += len(data)
-        self.last_heard = now
-        for unit in self._parser.feed(data):
+        for unit in self._take(data, now):
             if isinstance(unit, list):
                 if self._has_asked:
                     self._events.append(FramesReceived(unit))
@@ -150,14 +140,6 @@ class ServerControl:
             self.close("a message was not completed")
         elif not self._is_excused and now - self.last_heard >= settings.idle_timeout:
             self.close("idle for too long")
-
-    def poll_bytes(self) -> bytes:
-        """Bytes to write."""
-        if not self._out:
-            return b""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
-        return data
 
     def poll_events(self) -> list[ServerControlEvent]:
         """What happened."""
@@ -210,8 +192,8 @@ class ServerControl:
         if cseq is not None:
             response.fields["CSeq"] = cseq
         try:
-            self.send(response.encode())
+            self._write(response.encode())
         except ValueError:
             # The application, or a request it quoted from, put a line break into a header.
             fallback = Response(500)
-            self.send(fallback.encode())
+            self._write(fallback.encode())
