@@ -7,8 +7,11 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+# How long an example takes says how busy the machine is, and nothing about us.
+settings.register_profile("whole", deadline=None)
+settings.load_profile("whole")
 # Where the same strategies were tried at length on another Python, a few examples of each are enough.
-settings.register_profile("brief", max_examples=20)
+settings.register_profile("brief", max_examples=20, deadline=None)
 
 
 @pytest.hookimpl(wrapper=True)

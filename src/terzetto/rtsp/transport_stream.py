@@ -9,13 +9,11 @@ from terzetto.driver.clock import current_micros
 from terzetto.net.network import current_network
 from terzetto.primitives.time import MICROS_PER_SECOND
 from terzetto.rtp.header import pack_header
+from terzetto.rtsp.formats.mpeg_ts import PACKET_SIZE, PER_PAYLOAD
 from terzetto.rtsp.wire.description import MPEG_TS_PAYLOAD_TYPE
 
 __all__ = ["TransportStreamPacketizer"]
 
-_TS_PACKET: Final = 188
-# As many as fit an Ethernet frame beside the headers.
-_PER_DATAGRAM: Final = 7
 _CLOCK: Final = 90_000
 
 
@@ -38,9 +36,9 @@ class TransportStreamPacketizer:
     def send(self, data: bytes | memoryview) -> None:
         """Take in bytes, cut anywhere; whole TS packets go out at once, the rest waits for more."""
         data = self._rest + data
-        whole = len(data) - len(data) % _TS_PACKET
+        whole = len(data) - len(data) % PACKET_SIZE
         self._rest = bytes(data[whole:])
-        size = _PER_DATAGRAM * _TS_PACKET
+        size = PER_PAYLOAD * PACKET_SIZE
         timestamp = (current_micros() * _CLOCK // MICROS_PER_SECOND + self._offset) & 0xFFFF_FFFF
         packets = []
         for start in range(0, whole, size):

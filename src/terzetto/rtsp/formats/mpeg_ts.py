@@ -6,9 +6,12 @@ from typing import Final
 
 from terzetto.rtsp.formats.contract import AccessUnit, Depacketizer, Packetizer, Payload, cut
 
-__all__ = ["MpegTsDepacketizer", "MpegTsPacketizer"]
+__all__ = ["PACKET_SIZE", "PER_PAYLOAD", "MpegTsDepacketizer", "MpegTsPacketizer"]
 
-_PACKET: Final = 188
+PACKET_SIZE: Final = 188
+PER_PAYLOAD: Final = 7
+"""Packets that fit an Ethernet frame beside the headers."""
+
 _SYNC: Final = 0x47
 
 
@@ -17,9 +20,9 @@ class MpegTsPacketizer(Packetizer):
 
     def pack(self, unit: AccessUnit) -> list[Payload]:
         data = unit.data
-        if not data or len(data) % _PACKET or set(data[::_PACKET]) != {_SYNC}:
+        if not data or len(data) % PACKET_SIZE or set(data[::PACKET_SIZE]) != {_SYNC}:
             raise ValueError("these are no whole packets of a transport stream")
-        step = max(1, min(7, self._size // _PACKET)) * _PACKET
+        step = max(1, min(PER_PAYLOAD, self._size // PACKET_SIZE)) * PACKET_SIZE
         return [Payload(piece, unit.timestamp) for piece in cut(data, step)]
 
 
@@ -33,8 +36,8 @@ class MpegTsDepacketizer(Depacketizer):
     def push(self, payload: Payload) -> list[AccessUnit]:
         self._lost = self._lost or payload.lost_before > 0
         data = payload.data
-        whole = len(data) - len(data) % _PACKET
-        if not whole or set(data[:whole:_PACKET]) != {_SYNC}:
+        whole = len(data) - len(data) % PACKET_SIZE
+        if not whole or set(data[:whole:PACKET_SIZE]) != {_SYNC}:
             self.dropped["payload is no transport stream"] += 1
             self._lost = True
             return []
