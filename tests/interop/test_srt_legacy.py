@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import attrs
 import pytest
@@ -16,7 +15,7 @@ from terzetto.srt.api import open_srt_listener, open_srt_stream
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.handshake import DATAGRAMS, INDUCTION, Handshake
 from terzetto.srt.wire.key_material import KmState
-from tests.interop.srt_peers import CHUNK, free_port, running, wait_bound
+from tests.interop.srt_peers import CHUNK, free_port, lossy_link, running, wait_bound
 
 pytestmark = pytest.mark.interop
 
@@ -40,34 +39,9 @@ def ours(secret: str) -> str:
     return f"latency={LATENCY}&conntimeo=10000" + (f"&passphrase={secret}" if secret else "")
 
 
-@asynccontextmanager
-async def in_the_past(target: int, *, loss: float) -> AsyncIterator[int]:
+def in_the_past(target: int, *, loss: float) -> AbstractAsyncContextManager[int]:
     """A port from which datagrams reach *target*, where a listener's version reads 4; some are lost on the way."""
-    front, back = (trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) for _ in range(2))
-    await front.bind(("127.0.0.1", 0))
-    await back.bind(("127.0.0.1", 0))
-    chance = random.Random(11)
-    caller: list[tuple[str, int]] = []
-
-    async def forth() -> None:
-        while True:
-            packet, source = await front.recvfrom(2048)
-            caller[:] = [source]
-            if chance.random() >= loss:
-                await back.sendto(packet, ("127.0.0.1", target))
-
-    async def home() -> None:
-        while True:
-            packet, _ = await back.recvfrom(2048)
-            if chance.random() >= loss:
-                await front.sendto(aged(packet), caller[0])
-
-    with front, back:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(forth)
-            nursery.start_soon(home)
-            yield front.getsockname()[1]
-            nursery.cancel_scope.cancel()
+    return lossy_link(("127.0.0.1", 0), ("127.0.0.1", 0), ("127.0.0.1", target), loss=loss, change=aged)
 
 
 def aged(packet: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 
@@ -9,7 +11,7 @@ from terzetto.errors import AuthenticationFailed, PeerTimedOut
 from terzetto.srt.api import open_srt_rendezvous
 from terzetto.srt.stream import SrtStream
 from terzetto.srt.wire.key_material import KmState
-from tests.interop.srt_peers import free_port, running, tool, wait_bound
+from tests.interop.srt_peers import free_port, lossy_link, running, tool, wait_bound
 from tests.interop.test_srt import DIGEST, digest_of, feed, send_to_tool
 
 pytestmark = pytest.mark.interop
@@ -17,19 +19,21 @@ pytestmark = pytest.mark.interop
 # Each side is called where it calls from, so on one machine two addresses are needed.
 OURS, THEIRS = "127.0.0.2", "127.0.0.3"
 
+# Where each sees the other when there is a lossy way between them.
+NEAR, FAR = "127.0.0.4", "127.0.0.5"
+
 SECURITY = ["latency=300", "latency=300&passphrase=correct-horse-battery&pbkeylen=32"]
 
 
-def theirs(port: int, query: str) -> str:
-    return f"srt://{OURS}:{port}?mode=rendezvous&adapter={THEIRS}&{query}"
+def theirs(port: int, query: str, at: str = OURS) -> str:
+    return f"srt://{at}:{port}?mode=rendezvous&adapter={THEIRS}&{query}"
 
 
-def ours(port: int, query: str) -> str:
-    return f"srt://{THEIRS}:{port}?adapter={OURS}&{query}"
+def ours(port: int, query: str, at: str = THEIRS) -> str:
+    return f"srt://{at}:{port}?adapter={OURS}&{query}"
 
 
-@pytest.mark.parametrize("we_are_first", [True, False])
-@pytest.mark.parametrize("query", SECURITY)
+@pytest.mark.parametrize(("query", "we_are_first"), [(SECURITY[0], True), (SECURITY[1], False)])
 async def test_what_they_send_arrives(query: str, we_are_first: bool) -> None:
     port = free_port()
     # libsrt has to connect before it reads its input, so what it is to send waits in the pipe.
@@ -45,13 +49,35 @@ async def test_what_they_send_arrives(query: str, we_are_first: bool) -> None:
     await meet(command, ours(port, query), receive, port, we_are_first=we_are_first)
 
 
-@pytest.mark.parametrize("we_are_first", [True, False])
-@pytest.mark.parametrize("query", SECURITY)
+@pytest.mark.parametrize(("query", "we_are_first"), [(SECURITY[0], False), (SECURITY[1], True)])
 async def test_what_we_send_arrives(query: str, we_are_first: bool) -> None:
     port = free_port()
     command = tool(theirs(port, query), "file://con")
 
     await meet(command, ours(port, query), send_to_tool, port, we_are_first=we_are_first)
+
+
+@pytest.mark.parametrize("we_send", [True, False])
+async def test_losses_are_repaired(we_send: bool) -> None:
+    port = free_port()
+    query = SECURITY[1].replace("latency=300", "latency=800")
+
+    async def receive(stream: SrtStream, process: trio.Process) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(feed, process, padding=100))
+            assert await digest_of(stream) == DIGEST
+        assert stream.statistics().recovered > 10
+
+    async def send(stream: SrtStream, process: trio.Process) -> None:
+        await send_to_tool(stream, process)
+        assert stream.statistics().retransmitted > 10
+
+    url = theirs(port, query, FAR)
+    command = tool(url, "file://con") if we_send else tool("file://con", url)
+    async with lossy_link((NEAR, port), (FAR, port), (THEIRS, port), ours=(OURS, port), loss=0.03):
+        with trio.fail_after(40):
+            async with running(command) as process, open_srt_rendezvous(ours(port, query, NEAR)) as stream:
+                await (send if we_send else receive)(stream, process)
 
 
 async def test_passphrases_that_differ_keep_us_apart() -> None:

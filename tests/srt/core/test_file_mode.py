@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from functools import partial
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_a_reader_that_does_not_read_stops_the_sender_and_reading_starts_it_agai
         pair.run(for_=20 * MILLI)
     assert b"".join(got) == b"".join(payloads)
     assert receiver.counters.no_room == 0
+
+
+def test_a_sender_that_never_falls_silent_repeats_what_was_asked_for_in_vain() -> None:
+    """Without periodic reports the peer asks once; where that is lost, only the lack of acknowledgements tells."""
+    options = SrtOptions(transmission_type="file")
+    options = SrtOptions(transmission_type="file", nak_report=False)
+    seen = 0
+
+    def lose_third(packet: bytes, now: int) -> bool:
+        nonlocal seen
+        seen += not packet[0] & 0x80
+        return not packet[0] & 0x80 and seen == 3
+
+    def lose_reports(packet: bytes, now: int) -> bool:
+        return packet[:2] == b"\x80\x03"
+
+    pair = Pair(caller=options, listener=options, forth=Link(drop=lose_third), back=Link(drop=lose_reports))
+    pair.connect()
+    sent = [b"%05d" % number for number in range(400)]
+    for number, payload in enumerate(sent):
+        pair.at(pair.now + number * 5 * MILLI, partial(pair.send, [payload]))
+    pair.run(for_=1 * SECOND)
+    assert len(pair.delivered[LISTENER]) > 100, "long before the sender is through"
+    pair.run(for_=4 * SECOND)
+    assert [payload for _, payload in pair.delivered[LISTENER]] == sent

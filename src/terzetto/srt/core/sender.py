@@ -273,6 +273,10 @@ class Sender:
         if most <= 0:
             return 0
         first = buffer.unsent
+        if self._peer_reports or not buffer.in_flight:
+            # What follows shows a gap to the peer. One that asks for it once alone may have asked in vain, so there
+            # only an acknowledgement counts, or a sender that never falls silent would never repeat by itself.
+            self._progress_at = now
         batch = buffer.next_originals(most)
         count = len(batch)
         size = sum(map(len, batch)) - HEADER_SIZE * count
@@ -284,7 +288,6 @@ class Sender:
             self.outgoing += woven
             extra = len(woven) - count
             self._counters.filter_sent += extra
-        self._progress_at = now
         counters = self._counters
         counters.sent += count
         counters.sent_unique += count
