@@ -421,6 +421,31 @@ async def test_connections_per_host_are_limited(autojump_clock: trio.testing.Moc
             stream.close()
 
 
+async def test_sessions_that_outlive_their_connections_are_limited_per_host(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(feeding=False, max_sessions_per_host=3) as world:
+        answers = []
+        for port in range(6000, 6010, 2):
+            stream = await world.client_host.open_tcp_stream(Address("10.0.0.1", 8554), StreamOptions())
+            spec = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
+            answers += await talk(
+                stream,
+                f"SETUP {{base}}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: {spec}\r\n\r\n",
+                "PLAY {base} RTSP/1.0\r\nCSeq: 2\r\n\r\n",
+            )
+            stream.close()
+        assert [answer[9:12] for answer in answers] == ["200"] * 6 + ["503", "454"] * 2
+        await settle()
+        assert world.server.statistics().sessions == 3
+        async with open_rtsp_client(world.url) as client:
+            await client.describe()  # who only asks is not shut out
+        await trio.sleep(70)  # nobody reports on the three
+        assert world.server.statistics().sessions == 0
+        async with open_rtsp_client(world.url, transport="udp") as client, client.play():
+            assert world.server.statistics().sessions == 1
+
+
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_a_publisher_is_read_by_others(transport: str, autojump_clock: trio.testing.MockClock) -> None:
     async with open_world() as world:

@@ -157,6 +157,8 @@ class RtspServerOptions:
     max_connections: int = attrs.field(default=10_000, validator=_within(1, 1_000_000))
     max_connections_per_host: int = attrs.field(default=1_000, validator=_within(1, 1_000_000))
     max_sessions: int = attrs.field(default=10_000, validator=_within(1, 1_000_000))
+    max_sessions_per_host: int = attrs.field(default=1_000, validator=_within(1, 1_000_000))
+    """Sessions over UDP outlive their connections, so the limits of those do not bound them."""
     drain_time: float = attrs.field(default=2.0, validator=_within(0.0, 3600.0, "seconds"))
     """How long readers may still be sent what waits for them, once the server is told to stop."""
     tick: float = attrs.field(default=0.004, validator=_within(0.0, 0.1, "seconds"))

@@ -78,6 +78,7 @@ class RtspServer:
         self._connections: dict[RtspServerConnection, None] = {}
         self._open = 0
         self._hosts: Counter[str] = Counter()
+        self._session_hosts: Counter[str] = Counter()
         self._tunnels = Tunnels()
         self._accept_scope = trio.CancelScope()
         self._stopped = trio.Event()
@@ -139,12 +140,16 @@ class RtspServer:
         return schemes
 
     def open_session(self, connection: RtspServerConnection) -> RtspServerSession | None:
-        """A session for that connection; None when there are too many."""
-        if len(self.sessions) >= self.options.max_sessions:
+        """A session for that connection; None when there are too many, in all or from its host."""
+        host = connection.peer_address.host
+        options = self.options
+        is_full = len(self.sessions) >= options.max_sessions
+        if is_full or self._session_hosts[host] >= options.max_sessions_per_host:
             return None
+        self._session_hosts[host] += 1
         rules = ServerSession(
             token=self.network.entropy(16).hex(),
-            host=connection.peer_address.host,
+            host=host,
             user=connection.user,
             last_heard=current_micros(),
         )
@@ -157,6 +162,9 @@ class RtspServer:
         """End a session; harmless when it has ended."""
         if self.sessions.pop(session.rules.token, None) is None:
             return
+        self._session_hosts[session.host] -= 1
+        if self._session_hosts[session.host] <= 0:
+            del self._session_hosts[session.host]
         session.rules.advance("TEARDOWN")
         if self.udp is not None:
             self.udp.unregister(session)
