@@ -145,7 +145,7 @@ class Connection:
         if self.state in (State.CONNECTED, State.CLOSING):
             if receiver.acks.due_at is not None and receiver.acks.due_at <= now:
                 self._acknowledge(now)
-            for report in receiver.repeated_reports(now=now):
+            for report in receiver.reports.repeated(receiver.highest, now=now):
                 self._send_nak(report, now)
             self.sender.drop_too_late(now)
             self.sender.repeat_due(now)
@@ -511,7 +511,7 @@ class Connection:
             light = Acknowledgement(receiver.acknowledged & SEQUENCE_MASK)
             self._control(ControlType.ACK, now=now, body=light.encode())
             self.counters.acks_sent += 1
-        report = receiver.losses_to_report(now=now)
+        report = receiver.reports.fresh(now=now)
         if report is not None:
             self._send_nak(report, now)
 

@@ -8,8 +8,9 @@ from typing import Final
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import Micros
 from terzetto.srt.core.acknowledging import AckKind, AckSchedule
+from terzetto.srt.core.cipher import PacketCipher
 from terzetto.srt.core.counters import Counters
-from terzetto.srt.core.filter_losses import FilterLosses
+from terzetto.srt.core.loss_reports import LossReports
 from terzetto.srt.core.messages import Assembler, Message
 from terzetto.srt.core.negotiation import Agreement
 from terzetto.srt.core.packet_filter import FilterReceiver
@@ -31,22 +32,16 @@ from terzetto.srt.wire.data import (
     SOLO_FLAGS,
 )
 from terzetto.srt.wire.drop_request import DropRequest
-from terzetto.srt.wire.nak import encode_losses
 from terzetto.srt.wire.numbers import SEQUENCE_MASK, unwrap_sequence
 
 __all__ = ["Receiver"]
 
 _CONTROL: Final = 0x8000_0000
-_NAK_FLOOR: Final = 20_000
-
 _REPORT_PERIOD: Final = 50_000
 
 # Packets per second that any path is taken for, and how much more than what comes it may carry.
 _LEAST_CAPACITY: Final = 10_000
 _CAPACITY_OF_RATE: Final = 8
-
-# Packets that one report of all losses may take where everything is to be repaired, however long that takes.
-_MOST_REPORTS: Final = 16
 
 # The quick path is for packets that are neither repeated nor ask for order. Live packets are solo as well; in a
 # stream of bytes the boundaries mean nothing, and long messages always take the careful path.
@@ -71,6 +66,7 @@ class Receiver:
         self.rate = ReceiveRate()
         self.highest = first - 1
         self.losses = RangeList()
+        self.reports = LossReports(agreement, self.losses, self.tolerance, counters, round_trip)
         self.overflowed = False
         """A packet came that lies beyond the whole of an empty buffer: there is no way back."""
         self._agreement = agreement
@@ -79,7 +75,6 @@ class Receiver:
         self._keys = agreement.keys
         self._own_id = agreement.local_id
         self._filter: FilterReceiver | None = None
-        self._filter_losses: FilterLosses | None = None
         if agreement.packet_filter is not None:
             self._filter = FilterReceiver(
                 agreement.packet_filter,
@@ -88,13 +83,8 @@ class Receiver:
                 longest=agreement.mss - PER_PACKET_OVERHEAD,
                 own_id=agreement.local_id,
             )
-            self._filter_losses = FilterLosses(agreement.packet_filter, counters, first=first)
         self._gone = RangeList()
-        self._to_report: list[tuple[int, int]] = []
-        self._report_at: Micros | None = None
-        self._most_words = (agreement.mss - PER_PACKET_OVERHEAD) // 4
         self._drops_late = options.too_late_drop and agreement.has_playout
-        self._repeats_reports = options.nak_report
         self._is_over = False
         self._largest_payload = agreement.mss - PER_PACKET_OVERHEAD
         self.assembler = Assembler(self.buffer) if agreement.has_long_messages else None
@@ -137,7 +127,7 @@ class Receiver:
         self.buffer = ReceiveBuffer(first=first, capacity=self.buffer.capacity)
         self.losses.clear()
         self._gone.clear()
-        self._to_report.clear()
+        self.reports.forget()
         self.highest = first - 1
 
     def advance(self, position: int) -> None:
@@ -164,6 +154,7 @@ class Receiver:
     def adopt(self, agreement: Agreement) -> None:
         """The peer has told how it keeps time; what waits behind a gap waits for its repair from now on."""
         self._agreement = agreement
+        self.reports.has_playout = agreement.has_playout
         self.clock.base = agreement.playout_base
         self.clock.delay = agreement.receive_delay
         self._drops_late = agreement.options.too_late_drop and agreement.has_playout
@@ -204,8 +195,7 @@ class Receiver:
             self._take_packets(arrived, 0, now=now)
             for packet in rebuilt:
                 self._take_rebuilt(packet, now)
-        if self._filter_losses is not None:
-            self._to_report += self._filter_losses.to_report(self.losses, self.highest)
+        self.reports.screened(self.highest)
         return end
 
     def _take_packets(self, packets: Sequence[Buffer], start: int, *, now: Micros) -> int:
@@ -220,18 +210,12 @@ class Receiver:
         own_id = self._own_id
         has_playout = self._agreement.has_playout
         clock = self.clock
-        receiving = self._keys.receiving
         mask = self._quick_mask
-        quick_kind = _NEVER if self.assembler is not None else self._quick_kind
-        plain = _NEVER if self._keys.is_secured else quick_kind
-        under_key = _NEVER if receiving is None else quick_kind | receiving.active << KEY_SHIFT
-        cipher = None if receiving is None else receiving.cipher
+        plain, under_key, cipher = self._quick_kinds()
         due_after = now + clock.delay + clock.drift
         reference = now - clock.base + 0x8000_0000
         frontier = buffer.frontier
-        in_line = (
-            not self.losses and not buffer.ahead and not self.tolerance.is_active and self._heard is None
-        )
+        in_line = self._is_in_line
         room = buffer.limit - frontier
         index = start
         quick = 0
@@ -264,28 +248,42 @@ class Receiver:
                     size += len(packet)
                     continue
             # Out of the ordinary: settle what the loop has, and let the careful path look at this one.
-            buffer.frontier = frontier
-            if frontier > self.highest:
-                self.highest = frontier - 1
+            self._settle_at(frontier)
             self._take_with_care(packet, sequence, flags, timestamp, now)
             frontier = buffer.frontier
-            in_line = (
-                not self.losses and not buffer.ahead and not self.tolerance.is_active and self._heard is None
-            )
+            in_line = self._is_in_line
             room = buffer.limit - frontier
-            if receiving is not None:
-                under_key = quick_kind | receiving.active << KEY_SHIFT
-                cipher = receiving.cipher
+            plain, under_key, cipher = self._quick_kinds()
         else:
             index = len(packets)
-        buffer.frontier = frontier
-        if frontier > self.highest:
-            self.highest = frontier - 1
+        self._settle_at(frontier)
         if quick:
             if self._is_balanced:
                 self._newest_due = max(self._newest_due, buffer.line[-1][0])
             self._count_arrivals(quick, size, now)
         return index
+
+    def _settle_at(self, frontier: int) -> None:
+        """Everything below *frontier* has come."""
+        self.buffer.frontier = frontier
+        if frontier > self.highest:
+            self.highest = frontier - 1
+
+    @property
+    def _is_in_line(self) -> bool:
+        """Whether the next packet in order is all there is to be said of it."""
+        return (
+            not self.losses and not self.buffer.ahead and not self.tolerance.is_active and self._heard is None
+        )
+
+    def _quick_kinds(self) -> tuple[int, int, PacketCipher | None]:
+        """The flags of packets for the quick path, in the clear and under the key in use, and its cipher."""
+        keys = self._keys
+        kind = _NEVER if self.assembler is not None else self._quick_kind
+        plain = _NEVER if keys.is_secured else kind
+        if keys.receiving is None or kind == _NEVER:
+            return plain, _NEVER, None
+        return plain, kind | keys.receiving.active << KEY_SHIFT, keys.receiving.cipher
 
     def _count_arrivals(self, count: int, size: int, now: Micros) -> None:
         counters = self._counters
@@ -376,29 +374,19 @@ class Receiver:
         return payload
 
     def _note_order(self, position: int, is_repeat: bool) -> None:
-        tolerance = self.tolerance
         counters = self._counters
         if position > self.highest + 1:
             first, last = self.highest + 1, position - 1
             counters.lost += self.losses.add(first, last)
-            left_to_filter = self._filter_losses
-            if left_to_filter is not None:
-                left_to_filter.opened(first, last)
-            if left_to_filter is not None and not left_to_filter.reports_gaps:
-                pass  # the packet filter has the first chance
-            elif tolerance.tolerance:
-                tolerance.add(first, last)
-            else:
-                self._to_report.append((first, last))
+            self.reports.opened(first, last)
         elif position <= self.highest:
             if self.losses.remove(position) or self._gone.remove(position):
                 counters.recovered += 1
             if not is_repeat:
                 distance = self.highest - position
                 counters.reorder_distance = max(counters.reorder_distance, distance)
-                tolerance.came_late(position, distance)
-        if tolerance.is_active:
-            self._to_report += tolerance.arrived(in_order=position > self.highest)
+                self.tolerance.came_late(position, distance)
+        self.reports.arrived(in_order=position > self.highest)
         self.highest = max(self.highest, position)
 
     def _note_heard(self, sequence: int) -> None:
@@ -521,43 +509,6 @@ class Receiver:
             self.acks.reopened(now=now)
         return taken
 
-    def losses_to_report(self, *, now: Micros) -> bytes | None:
-        """What to report at once: the gaps that opened since the last call and are still there."""
-        if self._repeats_reports and self.losses and self._report_at is None:
-            self._report_at = now + self._report_interval()
-        if not self._to_report:
-            return None
-        fresh, self._to_report = self._to_report, []
-        still = [piece for first, last in fresh for piece in self.losses.within(first, last)]
-        return encode_losses(still, most_words=self._most_words) if still else None
-
-    def repeated_reports(self, *, now: Micros) -> list[bytes]:
-        """The whole list again, when it is time for that; live media has time for the head of it alone."""
-        if not self._repeats_reports:
-            return []
-        if not self.losses:
-            self._report_at = None
-            return []
-        if self._report_at is None or now < self._report_at:
-            return []
-        self._report_at = now + self._report_interval()
-        if self._filter_losses is None or self._filter_losses.reports_gaps:
-            if self._agreement.has_playout:
-                return [encode_losses(self.losses, most_words=self._most_words)]
-            # A range takes two words at most.
-            step = self._most_words // 2
-            ranges = list(self.losses)[: step * _MOST_REPORTS]
-            return [
-                encode_losses(ranges[start : start + step], most_words=self._most_words)
-                for start in range(0, len(ranges), step)
-            ]
-        given_up = self._filter_losses.to_report_again(self.losses, self.highest)
-        return [encode_losses(given_up, most_words=self._most_words)] if given_up else []
-
-    def _report_interval(self) -> Micros:
-        patience = self._round_trip.patience
-        return max(patience // 2 if self._agreement.has_playout else patience, _NAK_FLOOR)
-
     def acknowledge(self, *, now: Micros) -> tuple[int, Acknowledgement] | None:
         """The acknowledgement timer fired: number and content of what to send, if anything."""
         acks = self.acks
@@ -591,8 +542,9 @@ class Receiver:
         due = None
         if not self._is_over:
             due = self.acks.due_at
-            if self.losses and self._report_at is not None and (due is None or self._report_at < due):
-                due = self._report_at
+            report_at = self.reports.due_at
+            if report_at is not None and (due is None or report_at < due):
+                due = report_at
         if self._drops_late and self.buffer.ahead and not self._is_member:
             gap = self._gap()
             if gap is not None and (due is None or gap[1] < due):
