@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
 import trio
 
+from terzetto.net.udp import UdpEndpoint
 from terzetto.srt.api import open_srt_listener, open_srt_stream
 
 
@@ -24,3 +26,22 @@ async def test_a_listener_answers_from_the_address_that_was_called(host: str) ->
                 # And not in the handshake alone.
                 await accepted.send_all(b"from here")
                 assert await caller.receive_some() == b"from here"
+
+
+async def test_sockets_that_exist_already_serve_as_transport() -> None:
+    """One that somebody else opened, bound and set up: a socket handed over by a service manager, say."""
+    ours, theirs = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    for each in (ours, theirs):
+        each.setblocking(False)
+        each.bind(("127.0.0.1", 0))
+    port = theirs.getsockname()[1]
+    with trio.fail_after(20):
+        async with (
+            open_srt_listener("srt://:1", endpoint=UdpEndpoint(theirs)) as listener,
+            open_srt_stream(f"srt://127.0.0.1:{port}?latency=50", endpoint=UdpEndpoint(ours)) as caller,
+        ):
+            accepted = await listener.accept()
+            assert accepted.peer_address.port == ours.getsockname()[1]
+            await caller.send_all(b"through them")
+            assert await accepted.receive_some() == b"through them"
+    assert ours.fileno() == theirs.fileno() == -1  # who hands a socket over has handed over its end as well
