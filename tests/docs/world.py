@@ -25,6 +25,7 @@ from terzetto.testing import (
     deterministic_scheduling,
     use_network,
 )
+from tests.simulation.rtsp_recorder import Recorder
 
 __all__ = ["COUNTERPARTS", "World"]
 
@@ -90,6 +91,12 @@ async def camera(_world: World) -> None:
             await trio.sleep(len(_TS_PACKETS) * 8 / 2e6)
 
 
+async def recorder(_world: World) -> None:
+    """Replays a recording at rtsp://192.0.2.7/rec, a picture for each second of it."""
+    async with trio.open_nursery() as nursery:
+        await tz.serve_rtsp(Recorder(nursery), "rtsp://:554", reader_backlog=1 << 17)
+
+
 async def player(_world: World) -> None:
     """Plays rtsp://192.0.2.1:8554/live, as soon as it is there."""
     while True:
@@ -107,6 +114,7 @@ COUNTERPARTS: Final[dict[str, Counterpart]] = {
     "camera": camera,
     "player": player,
     "receiver": receiver,
+    "recorder": recorder,
     "sender": sender,
     "udp-source": udp_source,
 }
