@@ -46,7 +46,7 @@ async def feed(send: Callable[[bytes], Awaitable[object]]) -> None:
 
 
 async def check(arrivals: Arrivals, about: Callable[[], object]) -> None:
-    with trio.move_on_after(10):
+    with trio.move_on_after(20):
         while WANTED not in arrivals.data:  # noqa: ASYNC110
             await trio.sleep(0.05)
     assert WANTED in arrivals.data, about()
@@ -106,7 +106,13 @@ async def test_we_send_to_ristreceiver_through_s_server(tmp_path: Path, security
         async with (
             udp_output() as (output, arrivals),
             running(
-                *("ristreceiver", "-p", "1", "-i", f"rist://@{HOST}:{listening}?buffer=1000{security}"),
+                *(
+                    "ristreceiver",
+                    "-p",
+                    "1",
+                    "-i",
+                    f"rist://@{HOST}:{listening}?buffer=1000&session-timeout=5000{security}",
+                ),
                 *("-o", f"udp://{HOST}:{output}"),
             ),
             openssl(
@@ -115,7 +121,8 @@ async def test_we_send_to_ristreceiver_through_s_server(tmp_path: Path, security
                 *("-cert", str(tmp_path / "both.pem"), "-key", str(tmp_path / "both.pem")),
             ),
             tz.open_rist_sender(
-                f"rist://{HOST}:{accepting}?buffer=1000{security}", dtls=RistDtls(ca=AUTHORITY.pem)
+                f"rist://{HOST}:{accepting}?buffer=1000&session-timeout=5000{security}",
+                dtls=RistDtls(ca=AUTHORITY.pem),
             ) as sender,
         ):
             await feed(sender.send_packet)
@@ -139,7 +146,7 @@ async def test_we_receive_from_ristsender_through_s_client(tmp_path: Path, secur
         calling = plain.getsockname()[1]
         async with (
             tz.open_rist_receiver(
-                f"rist://@{HOST}:{free_pair()}?buffer=1000{security}", dtls=dtls
+                f"rist://@{HOST}:{free_pair()}?buffer=1000&session-timeout=5000{security}", dtls=dtls
             ) as receiver,
             openssl(
                 plain,
@@ -149,13 +156,13 @@ async def test_we_receive_from_ristsender_through_s_client(tmp_path: Path, secur
             ),
             running(
                 *("ristsender", "-p", "1", "-i", f"udp://@{HOST}:{into_tool}"),
-                *("-o", f"rist://{HOST}:{calling}?buffer=1000{security}"),
+                *("-o", f"rist://{HOST}:{calling}?buffer=1000&session-timeout=5000{security}"),
             ),
             udp_input(into_tool) as send,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(collect, receiver)
-            with trio.fail_after(10):
+            with trio.fail_after(30):
                 await receiver.wait_connected()
             await feed(send)
             await check(arrivals, receiver.statistics)

@@ -34,7 +34,7 @@ async def feed(*sends: Callable[[bytes], Awaitable[object]]) -> None:
 
 
 async def wait_for_both(heard: tuple[Arrivals, Arrivals]) -> None:
-    with trio.move_on_after(8):
+    with trio.move_on_after(20):
         while not all(wanted(stream) in arrivals.data for stream, arrivals in enumerate(heard)):  # noqa: ASYNC110
             await trio.sleep(0.05)
     for stream, arrivals in enumerate(heard):
@@ -49,11 +49,17 @@ async def test_ristreceiver_takes_our_streams_apart(security: str) -> None:
         outputs = f"udp://{HOST}:{one}?stream-id=1968,udp://{HOST}:{other}?stream-id=1970"
         async with (
             running(
-                *("ristreceiver", "-p", "1", "-i", f"rist://@{HOST}:{listening}?buffer=500{security}"),
+                *(
+                    "ristreceiver",
+                    "-p",
+                    "1",
+                    "-i",
+                    f"rist://@{HOST}:{listening}?buffer=1000&session-timeout=5000{security}",
+                ),
                 *("-o", outputs),
             ),
             bad_network(listening, 0.05, seed=3) as port,
-            tz.open_rist_sender(f"rist://{HOST}:{port}?buffer=500{security}") as sender,
+            tz.open_rist_sender(f"rist://{HOST}:{port}?buffer=1000&session-timeout=5000{security}") as sender,
         ):
             await feed(sender.send_packet, sender.open_stream(1970).send_packet)
             await wait_for_both((first, second))
@@ -76,16 +82,24 @@ async def test_a_listener_knows_the_streams_of_ristsender_by_their_numbers() -> 
 
     async with (
         tz.open_rist_listener(
-            f"rist://@{HOST}:{free_pair()}?buffer=500{SECURE}", multiplexed=True
+            f"rist://@{HOST}:{free_pair()}?buffer=1000&session-timeout=5000{SECURE}", multiplexed=True
         ) as listener,
         bad_network(listener.local_address.port, 0.05, seed=5) as port,
-        running("ristsender", "-p", "1", "-i", inputs, "-o", f"rist://{HOST}:{port}?buffer=500{SECURE}"),
+        running(
+            "ristsender",
+            "-p",
+            "1",
+            "-i",
+            inputs,
+            "-o",
+            f"rist://{HOST}:{port}?buffer=1000&session-timeout=5000{SECURE}",
+        ),
         udp_input(into_one) as one,
         udp_input(into_other) as other,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(partial(trio.serve_listeners, collect, [listener]))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             while listener.flows < 2:  # noqa: ASYNC110
                 await trio.sleep(0.05)
         await feed(one, other)
