@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from terzetto.cli.app import run
 from terzetto.cli.demo import verdict
 from terzetto.cli.demo_view import DemoView, sparkline
 from terzetto.gateway.demonstration import DemoPlan, DemoProgress, DemoResult
+from tests.rist.core.login_pair import RECORDS
 
 Lines = list[dict[str, Any]]
 
@@ -21,9 +23,15 @@ def json_lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_demo_succeeds_and_its_last_json_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    status = run(["demo", "--json", "--seconds", "1", "--seed", "11"])
+def test_the_demo_succeeds_and_its_last_json_line_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    users = tmp_path / "users"
+    users.write_text("".join(f"{each.encode()}\n" for each in RECORDS))
+    options = f"secret=hush&aes-type=256&users={users}&username=rist&password=mainprofile"
+    status = run(["demo", "--json", "--seconds", "1", "--seed", "11", "--options", options])
     lines = json_lines(capsys)
+    assert "mainprofile" not in str(lines)
     final = lines[-1]
     assert status == 0
     assert lines[0]["event"] == "started"

@@ -33,6 +33,7 @@ def demo(
     bitrate: str = "8Mbit",
     seconds: float = 8.0,
     seed: int | None = None,
+    options: str = "",
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Send a stream over a bad network on this machine, and see whether all of it arrives.
@@ -46,9 +47,9 @@ def demo(
     Parameters
     ----------
     protocol
-        rist.
+        rist or srt.
     profile
-        Of the protocol; for rist: simple.
+        Of the protocol; for rist: main, simple or advanced, for srt: aes-ctr, aes-gcm or clear.
     loss
         Share of packets that the network loses, either way.
     delay
@@ -61,10 +62,12 @@ def demo(
         How long the stream is.
     seed
         Same seed, same losses; a random one unless given.
+    options
+        What the URLs of both ends say besides, as in secret=hush&aes-type=256 or users=FILE&username=me&password=mine.
     json
         Print one JSON object a line; the last one has "final": true.
     """
-    plan = _plan(protocol, profile, loss, delay, latency, bitrate, seconds, seed)
+    plan = _plan(protocol, profile, loss, delay, latency, bitrate, seconds, seed, options)
     view: _Output
     if json:
         view = JsonOutput(plan)
@@ -85,6 +88,7 @@ def _plan(
     bitrate: str,
     seconds: float,
     seed: int | None,
+    options: str,
 ) -> DemoPlan:
     try:
         plan = DemoPlan(
@@ -96,6 +100,7 @@ def _plan(
             bitrate=round(parse_rate(bitrate)),
             seconds=seconds,
             seed=secrets.randbelow(100_000) if seed is None else seed,
+            options=options,
         )
     except InvalidOption:
         raise
@@ -239,6 +244,7 @@ class JsonOutput(_Output):
 
     def __enter__(self) -> None:
         plan = {**attrs.asdict(self.plan), "profile": self.plan.chosen_profile}
+        del plan["options"]  # there may be secrets in it
         self._print({"event": "started", **plan, "latency": self.plan.chosen_latency})
 
     def update(self, progress: DemoProgress) -> None:

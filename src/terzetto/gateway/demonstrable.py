@@ -68,7 +68,7 @@ Bridge: TypeAlias = Callable[[Address], AbstractAsyncContextManager[ImpairmentPr
 
 class _OpenEnds(Protocol):
     def __call__(
-        self, profile: str, latency: float, bridge: Bridge
+        self, profile: str, latency: float, bridge: Bridge, query: str
     ) -> AbstractAsyncContextManager[DemoEnds]: ...
 
 
@@ -81,6 +81,20 @@ class DemoProtocol:
     profiles: Mapping[str, bool]
     """The profiles there are, the default one first, and whether each takes a pair of ports."""
     default_latency: float
+
+
+def _for_listener(query: str) -> str:
+    """Who lets users in need not be one of them."""
+    pairs = query.split("&") if query else []
+    if any(pair.startswith("users=") for pair in pairs):
+        pairs = [pair for pair in pairs if not pair.startswith(("username=", "password="))]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def _for_caller(query: str) -> str:
+    """A caller logs in, and lets nobody in."""
+    pairs = [pair for pair in query.split("&") if pair and not pair.startswith("users=")]
+    return "?" + "&".join(pairs) if pairs else ""
 
 
 class _RistEnds(DemoEnds):
@@ -105,7 +119,7 @@ class _RistEnds(DemoEnds):
 
 
 @asynccontextmanager
-async def _open_rist(profile: str, latency: float, bridge: Bridge) -> AsyncIterator[DemoEnds]:
+async def _open_rist(profile: str, latency: float, bridge: Bridge, query: str) -> AsyncIterator[DemoEnds]:
     known: dict[str, Profile] = {"simple": "simple", "main": "main", "advanced": "advanced"}
     options = RistOptions(
         profile=known[profile],
@@ -117,9 +131,9 @@ async def _open_rist(profile: str, latency: float, bridge: Bridge) -> AsyncItera
         congestion_control=CongestionControl.OFF,
     )
     async with (
-        open_rist_receiver(f"rist://@{LOOPBACK}:0", options=options) as receiver,
+        open_rist_receiver(f"rist://@{LOOPBACK}:0{_for_listener(query)}", options=options) as receiver,
         bridge(receiver.local_address) as proxy,
-        open_rist_sender(f"rist://{proxy.listen_address}", options=options) as sender,
+        open_rist_sender(f"rist://{proxy.listen_address}{_for_caller(query)}", options=options) as sender,
     ):
         yield _RistEnds(sender, receiver)
 
@@ -146,7 +160,7 @@ class _SrtEnds(DemoEnds):
 
 
 @asynccontextmanager
-async def _open_srt(profile: str, latency: float, bridge: Bridge) -> AsyncIterator[DemoEnds]:
+async def _open_srt(profile: str, latency: float, bridge: Bridge, query: str) -> AsyncIterator[DemoEnds]:
     # Where much is lost the handshake takes a few attempts, a quarter of a second apart.
     options = SrtOptions(
         latency=latency,
@@ -155,9 +169,9 @@ async def _open_srt(profile: str, latency: float, bridge: Bridge) -> AsyncIterat
         crypto_mode="gcm" if profile == "aes-gcm" else "auto",
     )
     async with (
-        open_srt_listener(f"srt://@{LOOPBACK}:0", options=options) as listener,
+        open_srt_listener(f"srt://@{LOOPBACK}:0{_for_listener(query)}", options=options) as listener,
         bridge(listener.local_address) as proxy,
-        open_srt_stream(f"srt://{proxy.listen_address}", options=options) as sender,
+        open_srt_stream(f"srt://{proxy.listen_address}{_for_caller(query)}", options=options) as sender,
     ):
         yield _SrtEnds(sender, await listener.accept())
 

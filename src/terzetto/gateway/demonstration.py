@@ -51,6 +51,8 @@ class DemoPlan:
     bitrate: int = 8_000_000
     seconds: float = 8.0
     seed: int = 0
+    options: str = attrs.field(default="", repr=False)
+    """What both ends' URLs say besides: it may hold secrets."""
 
     @property
     def entry(self) -> DemoProtocol:
@@ -185,7 +187,9 @@ class Demonstration:
     async def run(self) -> DemoResult:
         """Show it, and compare."""
         plan = self.plan
-        async with plan.entry.open_ends(plan.chosen_profile, plan.chosen_latency, self._bridge) as ends:
+        async with plan.entry.open_ends(
+            plan.chosen_profile, plan.chosen_latency, self._bridge, plan.options
+        ) as ends:
             self._ends = ends
             await ends.wait_connected()
             async with open_session_nursery() as nursery:
