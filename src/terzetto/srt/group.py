@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from terzetto.driver.clock import current_micros
-from terzetto.errors import AllPathsFailed, CallerError, PeerError
+from terzetto.errors import AllPathsFailed, PeerError
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros, micros
 from terzetto.srt.core.connection import State
@@ -18,6 +18,7 @@ from terzetto.srt.group_members import GroupMembers
 from terzetto.srt.group_snapshots import group_snapshot
 from terzetto.srt.group_statistics import SrtGroupStatistics
 from terzetto.srt.packet_reader import PacketReader, SrtPacket
+from terzetto.srt.packet_stream import PacketStream
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
 
 __all__ = ["SrtGroup"]
@@ -25,7 +26,7 @@ __all__ = ["SrtGroup"]
 _READ_PACKETS: Final = 1024
 
 
-class SrtGroup(trio.abc.Stream):
+class SrtGroup(PacketStream):
     """Sends and receives live media with one peer over several connections.
 
     It is used like an `SrtStream`. In broadcast mode every packet travels on every member and the receiver takes
@@ -117,16 +118,6 @@ class SrtGroup(trio.abc.Stream):
 
     # Sending
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send *data*, cut into payloads; returns when all of it is in the send buffers."""
-        view = memoryview(data if isinstance(data, bytes) else bytes(data))
-        size = self.members.payload_size
-        await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
-
-    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
-        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
-        await self.send_packets([payload], source_time=source_time)
-
     async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
         """Send several payloads, one packet each, as one batch; waits while no member is connected."""
         if self._is_sending:
@@ -189,31 +180,7 @@ class SrtGroup(trio.abc.Stream):
             raise ValueError("source_time must lie between the group's beginning and now")
         return origin
 
-    def _check_sizes(self, payloads: Sequence[Buffer]) -> None:
-        most = self.members.payload_size
-        for payload in payloads:
-            if len(payload) > most:
-                raise CallerError(
-                    f"a payload has {len(payload)} bytes; this group takes {most} at most",
-                    hint="use send_all, or set payload_size before connecting",
-                )
-
     # Receiving
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What is due, joined; ``b""`` when the peer has closed every member.
-
-        Without *max_bytes* whole payloads are returned, several if several are due.
-        """
-        return await self._reader.some(max_bytes)
-
-    async def receive_packet(self) -> SrtPacket:
-        """The next payload; `trio.EndOfChannel` when the peer has closed every member."""
-        return await self._reader.packet()
-
-    async def receive_packets(self) -> list[SrtPacket]:
-        """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed every member."""
-        return await self._reader.packets()
 
     async def _receive(self) -> list[SrtPacket]:
         if self._is_receiving:

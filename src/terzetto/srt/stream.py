@@ -19,6 +19,7 @@ from terzetto.srt.events import SrtEvent
 from terzetto.srt.log import log_event
 from terzetto.srt.options import SrtOptions, with_knobs
 from terzetto.srt.packet_reader import SrtPacket
+from terzetto.srt.packet_stream import PacketStream
 from terzetto.srt.receiving_side import ReceivingSide, SrtMessage
 from terzetto.srt.snapshots import snapshot
 from terzetto.srt.statistics import SrtStatistics
@@ -28,7 +29,7 @@ from terzetto.srt.wire.stream_id import StreamName, parse_stream_id
 __all__ = ["SrtMessage", "SrtPacket", "SrtStream"]
 
 
-class SrtStream(trio.abc.Stream):
+class SrtStream(PacketStream):
     """Sends and receives with one peer: live media, messages, or a stream of bytes.
 
     Bytes given to `send_all` are cut into payloads; `send_packet` keeps a payload as it is. Live media is
@@ -54,7 +55,7 @@ class SrtStream(trio.abc.Stream):
         self._writable = trio.Event()
         self._is_closed = False
         self._is_sending = False
-        self._receiving = ReceivingSide(connection, self._settle, self._raise_if_broken)
+        self._reader = self._receiving = ReceivingSide(connection, self._settle, self._raise_if_broken)
         agreement = connection.agreement
         self._payload_size = agreement.payload_limit
         self._has_long_messages = agreement.has_long_messages
@@ -155,16 +156,6 @@ class SrtStream(trio.abc.Stream):
         self._check_open()
         self._connection.configure(self._connection.options.changed(connected=True, **changes))
         self._settle(current_micros())
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send *data*, cut into payloads; returns when all of it is in the send buffer."""
-        view = memoryview(data if isinstance(data, bytes) else bytes(data))
-        size = self._payload_size
-        await self.send_packets([view[start : start + size] for start in range(0, len(view), size)])
-
-    async def send_packet(self, payload: Buffer, *, source_time: float | None = None) -> None:
-        """Send one payload as one packet; *source_time* is its moment on trio's clock, if not now."""
-        await self.send_packets([payload], source_time=source_time)
 
     async def send_packets(self, payloads: Sequence[Buffer], *, source_time: float | None = None) -> None:
         """Send several payloads, one packet each, as one batch."""
@@ -281,21 +272,6 @@ class SrtStream(trio.abc.Stream):
             self._check_open()
         await self._session.wait_writable()
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What is due, joined; ``b""`` when the peer has closed.
-
-        Without *max_bytes* whole payloads are returned, several if several are due.
-        """
-        return await self._receiving.some(max_bytes)
-
-    async def receive_packet(self) -> SrtPacket:
-        """The next payload; `trio.EndOfChannel` when the peer has closed."""
-        return await self._receiving.packet()
-
-    async def receive_packets(self) -> list[SrtPacket]:
-        """All payloads that are due, at least one; `trio.EndOfChannel` when the peer has closed."""
-        return await self._receiving.packets()
-
     async def deliver_to(self, consume: Callable[[list[Buffer], float], None]) -> None:
         """Call *consume* with all payloads that are due and the source time of the first, until the peer has closed.
 
@@ -390,16 +366,6 @@ class SrtStream(trio.abc.Stream):
         if not self._connection.agreement.started_at <= origin <= now:
             raise ValueError("source_time must lie between the connection's beginning and now")
         return origin
-
-    def _check_sizes(self, payloads: Sequence[Buffer]) -> None:
-        if max(map(len, payloads), default=0) <= self._payload_size:
-            return
-        for payload in payloads:
-            if len(payload) > self._payload_size:
-                raise CallerError(
-                    f"a payload has {len(payload)} bytes; this connection takes {self._payload_size} at most",
-                    hint="use send_all, or set payload_size before connecting",
-                )
 
     def _check_message(self, message: Buffer, time_to_live: float | None) -> None:
         if not len(message):
