@@ -25,12 +25,14 @@ from terzetto.srt.core.negotiation import (
     encryption_field,
     make_keys,
     offer_extensions,
+    out_of_time,
+    refused_by,
 )
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlType, encode_control
 from terzetto.srt.wire.handshake import CONCLUSION, DATAGRAMS, INDUCTION, MAGIC, Handshake, encode_peer_ip
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
-from terzetto.srt.wire.rejection import RejectionReason, decode_rejection, describe_rejection
+from terzetto.srt.wire.rejection import RejectionReason
 
 __all__ = ["Caller"]
 
@@ -78,9 +80,7 @@ class Caller:
     def handle_timeout(self, *, now: Micros) -> None:
         """Ask (again); raises `RefusedError` when time is up."""
         if now >= self._give_up_at:
-            refusal = RefusedError(RejectionReason.TIMEOUT, "no answer in time")
-            refusal.has_heard = self.has_heard
-            raise refusal
+            raise out_of_time(has_heard=self.has_heard)
         if now >= self._repeat_at:
             self._ask(now)
 
@@ -88,8 +88,7 @@ class Caller:
         """Take in the listener's answer: the agreement when that was the last one; or `RefusedError`."""
         self.has_heard = True
         if answer.is_rejection:
-            code = decode_rejection(answer.kind)
-            raise RefusedError(code, describe_rejection(code))
+            raise refused_by(answer)
         if answer.kind == INDUCTION:
             if self._cookie is None:
                 self._take_cookie(answer, now)

@@ -27,7 +27,7 @@ from terzetto.srt.wire.filter_configuration import (
 )
 from terzetto.srt.wire.handshake import Handshake
 from terzetto.srt.wire.key_material import CipherKind, KmState
-from terzetto.srt.wire.rejection import RejectionReason
+from terzetto.srt.wire.rejection import RejectionReason, decode_rejection, describe_rejection
 
 __all__ = [
     "Agreement",
@@ -37,6 +37,8 @@ __all__ = [
     "agree_as_responder",
     "make_keys",
     "offer_extensions",
+    "out_of_time",
+    "refused_by",
 ]
 
 _OLDEST_VERSION: Final = 0x010300
@@ -54,6 +56,19 @@ class RefusedError(Exception):
         self.code = code
         self.has_heard = True
         """Whether anything came from the peer before."""
+
+
+def refused_by(answer: Handshake) -> RefusedError:
+    """What a peer's refusal says."""
+    code = decode_rejection(answer.kind)
+    return RefusedError(code, describe_rejection(code))
+
+
+def out_of_time(*, has_heard: bool) -> RefusedError:
+    """Nobody answered, or not to the end."""
+    refusal = RefusedError(RejectionReason.TIMEOUT, "no answer in time")
+    refusal.has_heard = has_heard
+    return refusal
 
 
 @attrs.frozen(kw_only=True)

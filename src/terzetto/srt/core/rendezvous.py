@@ -28,6 +28,8 @@ from terzetto.srt.core.negotiation import (
     encryption_field,
     make_keys,
     offer_extensions,
+    out_of_time,
+    refused_by,
 )
 from terzetto.srt.options import SrtOptions
 from terzetto.srt.wire.control import ControlType, encode_control
@@ -41,7 +43,7 @@ from terzetto.srt.wire.handshake import (
     encode_peer_ip,
 )
 from terzetto.srt.wire.numbers import SEQUENCE_MASK
-from terzetto.srt.wire.rejection import RejectionReason, decode_rejection, describe_rejection
+from terzetto.srt.wire.rejection import RejectionReason
 
 __all__ = ["PATIENCE_FACTOR", "Rendezvous", "Role", "contest"]
 
@@ -117,9 +119,7 @@ class Rendezvous:
     def handle_timeout(self, *, now: Micros) -> None:
         """Say it again; raises `RefusedError` when time is up."""
         if now >= self._give_up_at:
-            refusal = RefusedError(RejectionReason.TIMEOUT, "no answer in time")
-            refusal.has_heard = self.has_heard
-            raise refusal
+            raise out_of_time(has_heard=self.has_heard)
         if now >= self._repeat_at:
             self._say(now)
 
@@ -127,8 +127,7 @@ class Rendezvous:
         """Take in what the peer says: the agreement when nothing more is needed; or `RefusedError`."""
         if packet.is_rejection:
             self.has_heard = True
-            code = decode_rejection(packet.kind)
-            raise RefusedError(code, describe_rejection(code))
+            raise refused_by(packet)
         if packet.kind not in (WAVEAHAND, CONCLUSION, AGREEMENT):
             return None  # a caller, who is at the wrong door
         self.has_heard = True
