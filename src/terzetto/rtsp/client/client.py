@@ -12,7 +12,7 @@ import trio
 from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import EventHub
 from terzetto.driver.nursery import open_session_nursery
-from terzetto.errors import InvalidUrl, MalformedPacket, ProtocolViolation, WrongProtocol
+from terzetto.errors import MalformedPacket, ProtocolViolation, WrongProtocol
 from terzetto.net.network import current_network
 from terzetto.rtp.ntp import ntp_from_unix
 from terzetto.rtsp.client.connection import ClientConnection, refusal
@@ -30,7 +30,7 @@ from terzetto.rtsp.wire.headers.range import Range
 from terzetto.rtsp.wire.headers.replay import Replay
 from terzetto.rtsp.wire.headers.require import BACKCHANNEL
 from terzetto.rtsp.wire.status import Status, is_redirect
-from terzetto.rtsp.wire.url import RtspUrl
+from terzetto.rtsp.wire.url import RtspUrl, parse_user_url
 
 __all__ = ["RtspClient", "connect_rtsp_client", "open_rtsp_client"]
 
@@ -128,6 +128,7 @@ class RtspClient:
 
         Iterate the playback for packets.
         """
+        await self.connection()  # which a REDIRECT may have sent elsewhere, to other medias
         description = self._description or await self.describe()
         indexes = _indexes(description, medias)
         playback = RtspPlayback(self, indexes, start=range, scale=scale, speed=speed, replay=replay)
@@ -183,9 +184,7 @@ class RtspClient:
         if current is not None and not current.lost.is_set() and not current.control.is_finished:
             return current
         if current is not None:
-            current.close_nowait()
-            if current.redirect is not None:
-                self._go_to(current.redirect)
+            self.drop_connection()
         connection = await ClientConnection.open(
             self._nursery, self.network, self._url, self.options, publish=self.hub.publish
         )
@@ -198,10 +197,12 @@ class RtspClient:
         return connection
 
     def drop_connection(self) -> None:
-        """Forget the connection: the next request dials anew."""
+        """Forget the connection: the next request dials anew, where a REDIRECT sent us if one did."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close_nowait()
+            if connection.redirect is not None:
+                self._go_to(connection.redirect)
 
     async def _follow(self, locations: Sequence[str], seen: set[str]) -> None:
         try:
@@ -215,7 +216,6 @@ class RtspClient:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-        self.hub.publish(Redirected(target.text))
 
     def _go_to(self, target: RtspUrl) -> None:
         if self._url.is_secure and not target.is_secure:
@@ -225,6 +225,8 @@ class RtspClient:
         keep = (target.host, target.effective_port) == here or target.host == self._origin.host
         self._url = target.with_credentials_of(self._origin) if keep else target
         self._base = self._url
+        self._description = None
+        self.hub.publish(Redirected(target.text))
 
 
 def _indexes(description: Description, medias: Sequence[Media] | None) -> list[int]:
@@ -245,20 +247,13 @@ def _indexes(description: Description, medias: Sequence[Media] | None) -> list[i
     return found
 
 
-def _parse_url(text: str) -> RtspUrl:
-    try:
-        return RtspUrl.parse(text)
-    except MalformedPacket as exc:
-        raise InvalidUrl(exc.reason, hint="write rtsp://[user:password@]host[:port]/path") from None
-
-
 async def connect_rtsp_client(
     nursery: trio.Nursery, url: str, *, options: RtspOptions | None = None, **knobs: Any
 ) -> RtspClient:
     """A client whose tasks live in *nursery*; close it with ``aclose()``. See `open_rtsp_client`."""
     await trio.lowlevel.checkpoint()
     chosen = attrs.evolve(options or RtspOptions(), **knobs)
-    return RtspClient(nursery, _parse_url(url), chosen)
+    return RtspClient(nursery, parse_user_url(url), chosen)
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from terzetto.rtsp.core.client_control import (
     SessionGone,
     Unanswered,
 )
-from terzetto.rtsp.events import ClientEvent, Connected, Disconnected, Redirected, ServerNotice
+from terzetto.rtsp.events import ClientEvent, Connected, Disconnected, ServerNotice
 from terzetto.rtsp.options import RtspOptions
 from terzetto.rtsp.statistics import ConnectionStatistics
 from terzetto.rtsp.wire.fields import FieldsLike
@@ -89,8 +89,10 @@ class ClientConnection:
         stream: ByteStream,
         options: RtspOptions,
         *,
+        url: RtspUrl,
         publish: Callable[[ClientEvent], None],
     ) -> None:
+        self._url = url
         self.control = control
         self.stream = stream
         self._publish = publish
@@ -104,6 +106,7 @@ class ClientConnection:
         self.on_frames: Callable[[list[Frame]], None] | None = None
         self.is_ready: Callable[[], bool] | None = None
         self.redirect: RtspUrl | None = None
+        """Where a REDIRECT of the server sends us; the connection is then lost."""
         self.session = StreamSession(
             control,
             stream,
@@ -143,7 +146,7 @@ class ClientConnection:
         control = ClientControl(
             settings, ClientAuthenticator(credentials, network.entropy, allow_basic=options.allow_basic)
         )
-        connection = cls(control, stream, options, publish=publish)
+        connection = cls(control, stream, options, url=url, publish=publish)
         nursery.start_soon(connection._run)
         publish(Connected(str(stream.peer_address)))
         return connection
@@ -199,7 +202,8 @@ class ClientConnection:
     async def close(self, url: RtspUrl | None = None) -> None:
         """Say goodbye, where there is a session, and close; also when we are being cancelled."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1.0):
-            if url is not None and not self.lost.is_set():
+            # Whom the server sends elsewhere says goodbye here first.
+            if url is not None and (not self.lost.is_set() or self.redirect is not None):
                 self.control.teardown(url, now=current_micros())
             self.session.drain()
             await self.session.wait_written()
@@ -258,12 +262,11 @@ class ClientConnection:
         self._publish(ServerNotice(request.method, request.body))
         if request.method == "REDIRECT":
             try:
-                here = RtspUrl.parse(request.target)
-                self.redirect = parse_location(request.fields.get_all("Location"), here)
+                target = parse_location(request.fields.get_all("Location"), self._url)
             except MalformedPacket:
                 return
-            self._publish(Redirected(self.redirect.text))
-            self._lose(f"the server sends us to {self.redirect.text}", broken=False)
+            self.redirect = target
+            self._lose(f"the server sends us to {target.text}", broken=False)
 
     def _lose(self, reason: str, *, broken: bool) -> None:
         if self.lost.is_set():

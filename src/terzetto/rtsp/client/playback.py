@@ -13,7 +13,14 @@ from terzetto.driver.clock import current_micros
 from terzetto.driver.delivery import PacketQueue
 from terzetto.driver.reconnecting import Reconnector
 from terzetto.driver.session import Session, SessionPath
-from terzetto.errors import MalformedPacket, PeerError, PeerTimedOut, TerzettoError, UnsupportedOperation
+from terzetto.errors import (
+    MalformedPacket,
+    PeerError,
+    PeerTimedOut,
+    ProtocolViolation,
+    TerzettoError,
+    UnsupportedOperation,
+)
 from terzetto.primitives.datagrams import Address, Buffer, Run
 from terzetto.primitives.time import micros, seconds
 from terzetto.rtsp.client.back_channel import BackChannel
@@ -71,6 +78,7 @@ class RtspPlayback:
         self._senders: dict[int, MediaSender] = {}
         self._scope = trio.CancelScope()
         self._paused = False
+        self._moves = 0  # redirects, one after the other, behind which no packet came
         self._closed = False
         self._choice: TransportChoice = client.options.transport
         self._in_use: TransportChoice = self._choice
@@ -395,9 +403,7 @@ class RtspPlayback:
                 try:
                     await self._watch()
                 except TerzettoError as exc:
-                    self._stop_media()
-                    self._client.drop_connection()
-                    if not await self._recover(exc):
+                    if not await self._recover(await self._leave(exc)):
                         return
 
     async def _watch(self) -> NoReturn:
@@ -426,12 +432,29 @@ class RtspPlayback:
             if silent >= self._options.read_timeout:
                 raise PeerTimedOut(f"{self._client.url}: nothing came for {silent:.1f} s")
 
+    async def _leave(self, failure: TerzettoError) -> TerzettoError:
+        """Let go of the connection, saying goodbye where the server sent us elsewhere; why we left."""
+        client, connection, reception = self._client, self._connection, self._reception
+        self._stop_media()
+        if connection is not None and connection.redirect is not None:
+            self._moves = 1 if reception is None or reception.has_heard else self._moves + 1
+            failure = _MovedError(str(failure))
+            if self._moves > self._options.max_redirects:
+                failure = ProtocolViolation(f"{client.url}: the server redirects without end")
+            await connection.close(client.base)
+        try:
+            client.drop_connection()
+        except ProtocolViolation as exc:
+            return exc
+        return failure
+
     async def _recover(self, failure: TerzettoError) -> bool:
         """Play again, if we may; False when the stream has ended."""
         policy = self._options.reconnect
-        if isinstance(failure, _NothingByUdp):
-            self._choice = "tcp"
-            self._client.hub.publish(TransportChanged("tcp", str(failure)))
+        if isinstance(failure, (_NothingByUdp, _MovedError)):
+            if isinstance(failure, _NothingByUdp):
+                self._choice = "tcp"
+                self._client.hub.publish(TransportChanged("tcp", str(failure)))
             problem = await self._establish_again()
             if problem is None:
                 return True
@@ -467,4 +490,8 @@ def _factor(text: str | None) -> float | None:
 
 
 class _NothingByUdp(PeerTimedOut):  # a reason to try TCP, never seen outside
+    pass
+
+
+class _MovedError(PeerError):  # a REDIRECT, to be followed whatever the policy; never seen outside
     pass

@@ -14,6 +14,7 @@ from attrs import frozen
 from terzetto.primitives.datagrams import Buffer
 from terzetto.primitives.time import MICROS_PER_SECOND, Micros
 from terzetto.rtsp.core.control_bytes import ControlBytes
+from terzetto.rtsp.wire.fields import Fields, FieldsLike
 from terzetto.rtsp.wire.interleaved import Frame
 from terzetto.rtsp.wire.message import Request, Response
 from terzetto.rtsp.wire.parser import Broken
@@ -79,6 +80,7 @@ class ServerControl(ControlBytes):
         self._current: Request | None = None
         self._broken: Broken | None = None
         self._finished = False
+        self._cseq = 0
         self._has_asked = False
         self._opened = now
         self._unit_began: Micros | None = None
@@ -95,6 +97,17 @@ class ServerControl(ControlBytes):
             self.close("closed by us")
         else:
             self._next(now)
+
+    def request(self, method: str, target: str, fields: FieldsLike = ()) -> bool:
+        """Ask the client something; False once the connection is over. Its answer is not waited for."""
+        if self._finished:
+            return False
+        self._cseq += 1
+        asked = Request(method, target, Fields(fields))
+        asked.fields["CSeq"] = str(self._cseq)
+        asked.fields["Server"] = self._settings.server_name
+        self._write(asked.encode())
+        return True
 
     def close(self, reason: str) -> None:
         """Close the connection once everything is written."""
@@ -117,7 +130,7 @@ class ServerControl(ControlBytes):
                 self._waiting.append(unit)
             elif isinstance(unit, Broken):
                 self._broken = unit
-            # Responses answer nothing that we asked, and do no harm.
+            # Responses are to what we never wait for, and do no harm.
         if not self._parser.is_inside_message:
             self._unit_began = None
         elif self._unit_began is None:

@@ -26,6 +26,7 @@ from terzetto.rtsp.core.server_session import Lower
 from terzetto.rtsp.statistics import ConnectionStatistics
 from terzetto.rtsp.wire.headers.connection import wants_close
 from terzetto.rtsp.wire.message import Request
+from terzetto.rtsp.wire.url import RtspUrl
 
 if TYPE_CHECKING:
     from terzetto.rtsp.server.server import RtspServer
@@ -111,6 +112,13 @@ class RtspServerConnection:
     def driver(self) -> StreamSession[ServerControlEvent]:
         """What runs it."""
         return self._driver
+
+    def redirect(self, target: RtspUrl, *, path: str, session: str) -> bool:
+        """Ask the client of that session to go elsewhere; False once the connection is over."""
+        here = f"rtsp{'s' * self.is_secure}://{self.local_address}{path}"
+        said = self.control.request("REDIRECT", here, {"Location": target.text, "Session": session})
+        self._driver.drain()
+        return said
 
     def write(self, data: Buffer, *, limit: int) -> bool:
         """Write interleaved frames; False when too much waits already."""

@@ -31,7 +31,7 @@ from terzetto.rtsp.statistics import SessionReceiveStatistics, SessionSendStatis
 from terzetto.rtsp.stream import Batch, Reader, ServerStream
 from terzetto.rtsp.wire.description import Description
 from terzetto.rtsp.wire.interleaved import FRAME_HEADER_SIZE, Frame
-from terzetto.rtsp.wire.url import RtspUrl
+from terzetto.rtsp.wire.url import RtspUrl, parse_user_url
 
 if TYPE_CHECKING:
     from terzetto.rtsp.server.connection import RtspServerConnection
@@ -113,6 +113,18 @@ class RtspServerSession(Reader):
     def close(self, reason: str = "closed by the server") -> None:
         """End the session."""
         self._server.close_session(self, reason)
+
+    def redirect(self, url: str) -> bool:
+        """Ask the client to go on at *url* (REDIRECT); False where no connection is left to say it by.
+
+        A client that obeys ends this session and opens one there. One that does not stays: end it with `close`.
+        Many players do not know the request, and answer 501 or nothing.
+        """
+        target = parse_user_url(url)
+        connection = self._connection
+        if self.is_closed or connection is None:
+            return False
+        return connection.redirect(target, path=self.path or "/", session=self._rules.token)
 
     @property
     def has_room(self) -> bool:

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 
-from terzetto.errors import MalformedPacket
+from terzetto.errors import InvalidUrl, MalformedPacket
 
-__all__ = ["DEFAULT_PORTS", "RtspUrl"]
+__all__ = ["DEFAULT_PORTS", "RtspUrl", "parse_user_url"]
 
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
 
@@ -123,3 +123,11 @@ def _split_location(location: str) -> tuple[str, int | None]:
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or not 0 < int(port) < 65536:
         raise MalformedPacket("URL has an impossible port")
     return host, int(port)
+
+
+def parse_user_url(text: str) -> RtspUrl:
+    """A URL that the user gave; `InvalidUrl` when it is none."""
+    try:
+        return RtspUrl.parse(text)
+    except MalformedPacket as exc:
+        raise InvalidUrl(exc.reason, hint="write rtsp://[user:password@]host[:port]/path") from None
