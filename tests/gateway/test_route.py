@@ -63,6 +63,39 @@ async def test_an_output_that_was_never_ready_is_given_up_and_said(autojump_cloc
     assert dead.is_closed
 
 
+async def test_an_output_whose_reader_went_away_does_not_hold_up_the_end(autojump_clock: MockClock) -> None:
+    left = ListSink()
+    notices = Notices()
+    source = ListSource(numbered(200))
+    route = Route(source_plan(source), [sink_plan(left)], notice=notices)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(route.run)
+        await trio.sleep(1.0)
+        left.ready = trio.Event()
+        left.takes_at_once = False
+        await trio.sleep(0.5)
+        route.stop()
+        stopped = trio.current_time()
+    assert trio.current_time() - stopped < 5
+    assert not route.all_done
+    (gave_up,) = notices.named("gave_up")
+    sent = route.reports()[-1].packets
+    assert (
+        gave_up.text
+        == f"nobody was there any more; {route.reports()[0].packets - sent} packets were not sent"
+    )
+    assert left.got == joined(numbered(200))[:sent]
+    assert left.is_closed
+
+
+async def test_an_output_that_is_slow_but_there_is_waited_for_at_the_end(autojump_clock: MockClock) -> None:
+    slow = ListSink(takes_at_once=False, seconds=30.0)
+    route = Route(source_plan(ListSource(numbered(100))), [sink_plan(slow)], notice=Notices())
+    await route.run()
+    assert route.all_done
+    assert slow.got[-400:] == joined(numbered(100))[-400:]
+
+
 async def test_a_full_queue_sheds_the_oldest_and_says_so(autojump_clock: MockClock) -> None:
     size = 1024
     batches = numbered(64, size)

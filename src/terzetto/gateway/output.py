@@ -54,7 +54,8 @@ class Output:
         self._waiting = 0
         self._is_busy = False
         self._is_reached = False
-        self._ended = False
+        self._no_more = trio.Event()
+        self._sending = trio.CancelScope()
         self._changed = trio.Event()
         self._took = trio.Event()
         self._last_progress = -_STALLED
@@ -83,6 +84,10 @@ class Output:
     def waiting(self) -> int:
         """Packets in the queue."""
         return self._waiting
+
+    @property
+    def _ended(self) -> bool:
+        return self._no_more.is_set()
 
     def statistics(self) -> Mapping[str, Json]:
         """What the sink counted; when it is closed, what it last counted."""
@@ -125,7 +130,7 @@ class Output:
 
     def end(self) -> None:
         """Nothing more comes: what waits is sent, then the sink closes."""
-        self._ended = True
+        self._no_more.set()
         self._changed.set()
 
     async def wait_for_room(self) -> None:
@@ -193,7 +198,10 @@ class Output:
                     self._report("reopened", "open again")
                 self.opened.set()
                 nursery.start_soon(self._tell_when_ready, sink)
+                watch = trio.CancelScope()
+                nursery.start_soon(self._mind_the_end, sink, watch)
                 await self._write(sink)
+                watch.cancel()
                 self._details = sink.statistics()
                 self._sink = None
                 await sink.aclose()
@@ -213,12 +221,28 @@ class Output:
         self.ready.set()
         self._changed.set()
 
+    async def _mind_the_end(self, sink: Sink, watch: trio.CancelScope) -> None:
+        """Once the input has ended, wait no longer for a peer that went away than for one that never came."""
+        with watch:
+            await self._no_more.wait()
+            while True:
+                with trio.move_on_after(_LAST_CHANCE) as patience:
+                    await sink.wait_ready()
+                if patience.cancelled_caught:
+                    self._sending.cancel()
+                else:
+                    await trio.sleep(_LAST_CHANCE)
+
     async def _write(self, sink: Sink) -> None:
         while True:
             if self._queue and self._is_reached:
                 if sink.gather_seconds and not self._ended:
                     await trio.sleep(sink.gather_seconds)
                 await self._send_waiting(sink)
+                if self._sending.cancelled_caught:
+                    self.failure = trio.BrokenResourceError("nobody was there any more")
+                    self._give_up(str(self.failure))
+                    return
             elif not self._ended:
                 self._changed = trio.Event()
                 await self._changed.wait()
@@ -243,10 +267,14 @@ class Output:
                 self._shed_stale(sink.backlog_seconds)
             taken = self._take()
             try:
-                await sink.send(taken)
+                with trio.CancelScope() as self._sending:
+                    await sink.send(taken)
             except BaseException:
                 self._shed(len(taken.payloads))
                 raise
+            if self._sending.cancelled_caught:
+                self._waiting += len(taken.payloads)  # given up with the rest
+                return
             self._count(taken)
         finally:
             self._is_busy = False
