@@ -36,14 +36,14 @@ def rtp(media: int, number: int, size: int = 1000) -> bytes:
     return header + number.to_bytes(4, "big") + bytes(size - 16)
 
 
-async def feed(stream: ServerStream, *, size: int = 1000) -> None:
-    """Write both medias, ten packets every 40 ms, for ever."""
+async def feed(stream: ServerStream, *, size: int = 1000, pause: float = 0.04) -> None:
+    """Write both medias, ten packets each every 40 ms, for ever."""
     number = 0
     while True:
         for media in (0, 1):
             stream.write(media, [rtp(media, number + index, size) for index in range(10)])
         number += 10
-        await trio.sleep(0.04)
+        await trio.sleep(pause)
 
 
 class NotingHandler(PathHandler):

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from terzetto.net.endpoint import Address, Run
 from terzetto.net.simulated import LinkConditions, SimulatedNetwork
+from terzetto.net.stream import StreamOptions
 from tests.net.simulated.worlds import bind, payloads, receive_all
 
 SERVER = Address("203.0.113.1", 5000)
 
 
 class World:
-    def __init__(self, *, symmetric: bool = False) -> None:
+    def __init__(self, *, symmetric: bool = False, keeps_ports: bool = False) -> None:
         self.network = SimulatedNetwork(1, default=LinkConditions(delay=0.010))
         self.home = self.network.add_host("home", "192.168.1.10")
         self.server = self.network.add_host("server", "203.0.113.1")
         self.other = self.network.add_host("other", "203.0.113.2")
-        self.nat = self.network.add_nat("router", "198.51.100.1", "198.51.100.2", symmetric=symmetric)
+        self.nat = self.network.add_nat(
+            "router", "198.51.100.1", "198.51.100.2", symmetric=symmetric, keeps_ports=keeps_ports
+        )
         self.nat.shelter(self.home)
         self.inside = bind(self.home, 4000)
         self.outside = bind(self.server, 5000)
@@ -119,3 +123,40 @@ async def test_a_refusal_comes_back_through(autojump_clock: MockClock) -> None:
     await world.inside.send([Run(SERVER, [b"hello"])])
     await trio.sleep(1)
     assert [(trouble.kind, trouble.peer) for trouble in world.inside.poll_troubles()] == [("refused", SERVER)]
+
+
+async def test_a_translator_that_keeps_ports_gives_a_taken_one_to_nobody_else(
+    autojump_clock: MockClock,
+) -> None:
+    world = World(keeps_ports=True)
+    assert await world.hello() == Address("198.51.100.1", 4000)
+    neighbour = world.network.add_host("neighbour", "192.168.1.11")
+    world.nat.shelter(neighbour)
+    await bind(neighbour, 4000).send([Run(SERVER, [b"me too"])])
+    [run] = await world.outside.receive()
+    assert run.peer == Address("198.51.100.1", 20_000)
+    world.nat.rebind()
+    assert await world.hello() == Address("198.51.100.2", 4000)
+
+
+async def test_a_connection_does_not_survive_a_rebind(autojump_clock: MockClock) -> None:
+    world = World()
+    (listener,) = await world.server.open_tcp_listeners(Address("", 80), StreamOptions())
+    inside = await world.home.open_tcp_stream(Address("203.0.113.1", 80), StreamOptions())
+    outside = await listener.accept()
+    await inside.send_all(b"before")
+    assert await outside.receive_some() == b"before"
+    world.nat.rebind()
+    await outside.send_all(b"to where you were")
+    with trio.move_on_after(60) as patience:
+        await inside.receive_some()
+    assert patience.cancelled_caught  # nothing came, and nobody said why
+    with pytest.raises(trio.BrokenResourceError):
+        for _ in range(2):
+            await inside.send_all(b"who is that?")
+    with pytest.raises(trio.BrokenResourceError):
+        await inside.receive_some()
+    inside.close()
+    with trio.move_on_after(60) as patience:
+        await outside.receive_some()
+    assert patience.cancelled_caught

@@ -2,7 +2,9 @@
 
 Outgoing datagrams get a public address and a port of their own. What comes back is let in only from where
 something was sent to, as home routers do; and once the translator rebinds (it restarted, its table was full, the
-telephone changed cells) everything leaves by new ports and the old ones lead nowhere.
+telephone changed cells) everything leaves by new ports and the old ones lead nowhere. A TCP connection does not
+survive that: what comes back for it is dropped, and who sends by it from inside is told by the other end, to whom
+it is a stranger's.
 """
 
 from __future__ import annotations
@@ -40,12 +42,19 @@ class Nat:
     """Made by `SimulatedNetwork.add_nat`."""
 
     def __init__(
-        self, network: SimulatedNetwork, name: str, addresses: Sequence[str], *, symmetric: bool
+        self,
+        network: SimulatedNetwork,
+        name: str,
+        addresses: Sequence[str],
+        *,
+        symmetric: bool,
+        keeps_ports: bool,
     ) -> None:
         self.network = network
         self.name = name
         self.addresses = tuple(addresses)
         self._symmetric = symmetric
+        self._keeps_ports = keeps_ports
         self._rebinds: list[Micros] = []
         self._by_inside: dict[tuple[Address, Address | None], _Binding] = {}
         self._by_public: dict[Address, _Binding] = {}
@@ -79,9 +88,10 @@ class Nat:
             fitting = [address for address in self.addresses if (":" in address) == peer.is_ipv6]
             if not fitting:
                 return None
-            number = _FIRST_PORT + self._ports_used % _PORTS
-            self._ports_used += 1
-            public = Address(fitting[generation % len(fitting)], number)
+            public = Address(fitting[generation % len(fitting)], inside.port)
+            if not self._keeps_ports or self._is_taken(public, now):
+                public = public._replace(port=_FIRST_PORT + self._ports_used % _PORTS)
+                self._ports_used += 1
             binding = self._by_inside[key] = self._by_public[public] = _Binding(inside, public, generation)
         binding.peers.add(peer)
         return binding.public
@@ -95,6 +105,10 @@ class Nat:
             return None, None
         held = binding
         return held.inside, lambda at: self._is_current(held, at) and peer in held.peers
+
+    def _is_taken(self, public: Address, now: Micros) -> bool:
+        binding = self._by_public.get(public)
+        return binding is not None and self._is_current(binding, now)
 
     def _is_current(self, binding: _Binding, at: Micros) -> bool:
         return binding.generation == bisect_right(self._rebinds, at)

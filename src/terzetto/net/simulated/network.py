@@ -87,13 +87,20 @@ class SimulatedNetwork:
         self._names[name] = list(host.addresses)
         return host
 
-    def add_nat(self, name: str, *addresses: str, symmetric: bool = False) -> Nat:
+    def add_nat(self, name: str, *addresses: str, symmetric: bool = False, keeps_ports: bool = False) -> Nat:
         """A translator with these public addresses; put hosts behind it with `Nat.shelter`.
 
-        A *symmetric* one uses another port for every destination.
+        A *symmetric* one uses another port for every destination. One that *keeps ports* gives a socket the port that
+        it has inside, where nobody else has it.
         """
         self._check_name(name)
-        nat = Nat(self, name, [canonical(address) for address in addresses], symmetric=symmetric)
+        nat = Nat(
+            self,
+            name,
+            [canonical(address) for address in addresses],
+            symmetric=symmetric,
+            keeps_ports=keeps_ports,
+        )
         self._claim(nat.addresses, nat)
         self._nats[name] = nat
         return nat

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from operator import index
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -20,10 +21,12 @@ from terzetto.net.simulated.nat import Nat
 from terzetto.net.stream import ByteListener, ByteStream
 from terzetto.primitives.datagrams import Address, Buffer
 from terzetto.primitives.impairment import IndependentLoss
+from terzetto.primitives.time import Micros
 
 if TYPE_CHECKING:
     from terzetto.net.simulated.host import SimulatedHost
     from terzetto.net.simulated.link import Link
+    from terzetto.net.simulated.network import SimulatedNetwork
 
 __all__ = ["DEFAULT_WINDOW", "SimulatedListener", "SimulatedStream", "connect", "listen"]
 
@@ -54,6 +57,8 @@ class _Pipe:
         self.changed = trio.Event()
         self.is_reset = False
         self.is_abandoned = False
+        self.holds: Callable[[], bool] | None = None
+        self.refuse: Callable[[], None] | None = None
 
     @property
     def room(self) -> int:
@@ -80,14 +85,25 @@ class _Pipe:
 
     def abandon(self) -> None:
         """Nobody reads any more; whoever writes is told, as by a reset."""
-        self.is_abandoned = True
+        if self._passes():
+            self.is_abandoned = True
         self.wake()
+
+    def _passes(self) -> bool:
+        """Whether the translator between the ends, where there is one, still knows the connection."""
+        if self.holds is None or self.holds():
+            return True
+        if self.refuse is not None:
+            self._waiting.clear()
+            self.refuse()
+        return False
 
     def settle(self) -> None:
         """Let what waits enter the link, if it is up, and what is due arrive."""
         now = trio.current_time()
         conditions = self._link.conditions
-        while self._waiting and conditions.up:
+        is_open = conditions.up and (not self._waiting or self._passes())
+        while self._waiting and is_open:
             segment = self._waiting.popleft()
             start = max(now, self._busy_until)
             if conditions.rate is not None:
@@ -290,11 +306,13 @@ async def connect(host: SimulatedHost, peer: Address, local_port: int) -> Simula
         raise NoRoute(f"{host.name} has no address to reach {peer} from")
     source = Address(source_host, local_port)
     seen = source
+    holds: Callable[[Micros], bool] | None = None
     if owner is host:
         there = back = network.loopback(host.name)
     else:
         if host.nat is not None and not host.nat.is_inside(owner):
             seen = host.nat.translate(source, peer, network.elapsed()) or source
+            holds = host.nat.find(seen, peer, network.elapsed())[1]
         there = network.link_for((source_host, host.name), (target, owner.name))
         back = network.link_for((target, owner.name), (source_host, host.name))
     with trio.move_on_after(_PATIENCE) as patience:
@@ -311,6 +329,21 @@ async def connect(host: SimulatedHost, peer: Address, local_port: int) -> Simula
         )
     random = Random(f"{network.seed}/tcp/{seen}/{peer}")
     forth_pipe, back_pipe = _Pipe(there, random, DEFAULT_WINDOW), _Pipe(back, random, DEFAULT_WINDOW)
+    if holds is not None:
+        _translate(network, forth_pipe, back_pipe, holds)
     if not listener.offer(SimulatedStream(Address(target, peer.port), seen, back_pipe, forth_pipe)):
         raise PeerTimedOut(f"{peer} does not answer: its backlog is full")
     return SimulatedStream(source, peer, forth_pipe, back_pipe)
+
+
+def _translate(network: SimulatedNetwork, forth: _Pipe, back: _Pipe, holds: Callable[[Micros], bool]) -> None:
+    """Let a connection stand only as long as the translator between its ends remembers it."""
+
+    def refuse() -> None:
+        forth.reset()
+        back.wake()  # who waits for what comes back is reset as well
+
+    def still() -> bool:
+        return holds(network.elapsed())
+
+    forth.holds, forth.refuse, back.holds = still, refuse, still
