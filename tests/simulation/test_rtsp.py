@@ -343,6 +343,8 @@ async def test_odd_requests_get_their_answers(autojump_clock: trio.testing.MockC
             ("DESCRIBE {base} RTSP/2.0\r\nCSeq: 1\r\n\r\n", 505),
             ("DESCRIBE {base}/other RTSP/1.0\r\nCSeq: 1\r\n\r\n", 404),
             ("DESCRIBE {base} RTSP/1.0\r\nCSeq: 1\r\nRequire: tea\r\n\r\n", 551),
+            ("DESCRIBE {base} RTSP/1.0\r\nCSeq: 1\r\nProxy-Require: tea\r\n\r\n", 551),
+            ("DESCRIBE {base} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/rtsl\r\n\r\n", 406),
             ("BREW {base} RTSP/1.0\r\nCSeq: 1\r\n\r\n", 501),
             ("PLAY {base} RTSP/1.0\r\nCSeq: 1\r\n\r\n", 454),
             ("PLAY {base} RTSP/1.0\r\nCSeq: 1\r\nSession: guess\r\n\r\n", 454),

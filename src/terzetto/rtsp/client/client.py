@@ -24,7 +24,7 @@ from terzetto.rtsp.options import RtspOptions
 from terzetto.rtsp.statistics import ConnectionStatistics
 from terzetto.rtsp.wire.description import Description, Media
 from terzetto.rtsp.wire.fields import Fields
-from terzetto.rtsp.wire.headers.content_type import PARAMETERS, is_sdp
+from terzetto.rtsp.wire.headers.content_type import PARAMETERS, SDP, is_sdp
 from terzetto.rtsp.wire.headers.location import parse_location
 from terzetto.rtsp.wire.headers.range import Range
 from terzetto.rtsp.wire.headers.replay import Replay
@@ -83,13 +83,13 @@ class RtspClient:
         seen = {self._url.text}
         while True:
             connection = await self.connection()
-            fields = Fields({"Accept": "application/sdp"})
+            fields = Fields({"Accept": SDP})
             if self.options.back_channel:
                 fields["Require"] = BACKCHANNEL
             answered = await connection.request("DESCRIBE", self._url, fields)
             response = answered.response
             if response.code == Status.OPTION_NOT_SUPPORTED and "Require" in fields:
-                answered = await connection.request("DESCRIBE", self._url, {"Accept": "application/sdp"})
+                answered = await connection.request("DESCRIBE", self._url, {"Accept": SDP})
                 response = answered.response
             if is_redirect(response.code):
                 await self._follow(response.fields.get_all("Location"), seen)

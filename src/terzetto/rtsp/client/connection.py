@@ -39,7 +39,9 @@ from terzetto.rtsp.events import ClientEvent, Connected, Disconnected, ServerNot
 from terzetto.rtsp.options import RtspOptions
 from terzetto.rtsp.statistics import ConnectionStatistics
 from terzetto.rtsp.wire.fields import FieldsLike
+from terzetto.rtsp.wire.headers.allow import parse_allow
 from terzetto.rtsp.wire.headers.location import parse_location
+from terzetto.rtsp.wire.headers.unsupported import parse_unsupported
 from terzetto.rtsp.wire.interleaved import Frame
 from terzetto.rtsp.wire.message import Response
 from terzetto.rtsp.wire.status import Status
@@ -76,8 +78,19 @@ def refusal(method: str, url: RtspUrl | str, answered: Answered) -> TerzettoErro
         f"{text}: the server answered {method} with {response.code} {response.reason}",
         code=response.code,
         reason=response.reason,
-        hint=_HINTS.get(Status(response.code), "") if response.code in set(Status) else "",
+        hint=_hint(response),
     )
+
+
+def _hint(response: Response) -> str:
+    """What the user may do about a refusal, as far as the server says."""
+    if response.code in (Status.METHOD_NOT_ALLOWED, Status.METHOD_NOT_VALID_IN_STATE):
+        methods = parse_allow(response.fields.get_all("Allow"))
+        return f"the server would take {', '.join(methods)}" if methods else ""
+    if response.code == Status.OPTION_NOT_SUPPORTED:
+        tags = parse_unsupported(response.fields.get_all("Unsupported"))
+        return f"the server does not know {', '.join(tags)}" if tags else ""
+    return _HINTS.get(Status(response.code), "") if response.code in set(Status) else ""
 
 
 class ClientConnection:

@@ -14,11 +14,13 @@ from typing import Final, NamedTuple
 from terzetto.errors import MalformedPacket
 from terzetto.rtsp.wire.fields import Fields
 from terzetto.rtsp.wire.headers.content_base import parse_content_base
+from terzetto.rtsp.wire.headers.content_location import parse_content_location
 from terzetto.rtsp.wire.url import RtspUrl
 
 __all__ = ["TrackTarget", "base_url", "media_url", "split_track", "track_of"]
 
 _ABSOLUTE: Final = re.compile(r"rtsps?://", re.IGNORECASE)
+_BASES: Final = (("Content-Base", parse_content_base), ("Content-Location", parse_content_location))
 
 
 def base_url(request_url: RtspUrl, fields: Fields, session_control: str | None) -> RtspUrl:
@@ -28,12 +30,12 @@ def base_url(request_url: RtspUrl, fields: Fields, session_control: str | None) 
     falls through to the next.
     """
     found = request_url
-    for name in ("Content-Base", "Content-Location"):
+    for name, parse in _BASES:
         values = fields.get_all(name)
         if not values:
             continue
         try:
-            found = parse_content_base(values, request_url)
+            found = parse(values, request_url)
         except MalformedPacket:
             continue
         break

@@ -13,9 +13,10 @@ from terzetto.primitives.time import seconds
 from terzetto.rtsp.server.answers import Answer, Context, RefusedError
 from terzetto.rtsp.server.connection import RtspServerConnection
 from terzetto.rtsp.server.session import RtspServerSession
-from terzetto.rtsp.wire.headers.public import format_methods
+from terzetto.rtsp.wire.headers.allow import format_allow
 from terzetto.rtsp.wire.headers.require import KNOWN_OPTIONS, parse_option_tags
 from terzetto.rtsp.wire.headers.session import SessionHeader
+from terzetto.rtsp.wire.headers.unsupported import format_unsupported
 from terzetto.rtsp.wire.message import Request, Response
 from terzetto.rtsp.wire.status import METHODS, Status
 from terzetto.rtsp.wire.url import RtspUrl
@@ -41,11 +42,9 @@ class Examiner:
         if request.method not in METHODS or request.method == "REDIRECT":
             raise RefusedError(Status.NOT_IMPLEMENTED)
         url = _parse_target(request)
-        tags = [
-            tag for tag in parse_option_tags(request.fields.get_all("Require")) if tag not in KNOWN_OPTIONS
-        ]
+        tags = [tag for tag in parse_option_tags(request.fields) if tag not in KNOWN_OPTIONS]
         if tags:
-            raise RefusedError(Status.OPTION_NOT_SUPPORTED, Unsupported=", ".join(tags))
+            raise RefusedError(Status.OPTION_NOT_SUPPORTED, Unsupported=format_unsupported(tags))
         context = Context(connection=connection, request=request, url=url, session=None)
         if request.method != "OPTIONS":
             refusal = await self._authenticate(context)
@@ -56,7 +55,7 @@ class Examiner:
             session.hear()
             status = session.rules.refuses(request.method)
             if status is not None:
-                raise RefusedError(status, Allow=format_methods(session.rules.allowed()))
+                raise RefusedError(status, Allow=format_allow(session.rules.allowed()))
         return evolve(context, session=session), None
 
     async def _authenticate(self, context: Context) -> Answer | None:

@@ -27,6 +27,7 @@ from terzetto.rtsp.server.secure_media import MissingKeyError, describe_securely
 from terzetto.rtsp.server.session import RtspServerSession
 from terzetto.rtsp.server.transports import TransportChoice
 from terzetto.rtsp.stream import ServerStream
+from terzetto.rtsp.wire.headers.accept import accepts
 from terzetto.rtsp.wire.headers.content_type import SDP
 from terzetto.rtsp.wire.headers.key_mgmt import KeyMgmt
 from terzetto.rtsp.wire.headers.range import Range, parse_range
@@ -57,12 +58,14 @@ class ReaderMethods:
     async def describe(self, context: Context) -> Answer:
         """DESCRIBE: what there is, as SDP."""
         url = require_url(context)
+        if not accepts(context.request.fields.get_all("Accept"), SDP):
+            raise RefusedError(Status.NOT_ACCEPTABLE)
         request = self._application.request(context)
         found = await self._application.ask("describe", self._handler.describe(request))
         if isinstance(found, Response):
             return Answer(response=found)
         stream = require_stream(found)
-        wants_back = BACKCHANNEL in parse_option_tags(context.request.fields.get_all("Require"))
+        wants_back = BACKCHANNEL in parse_option_tags(context.request.fields)
         # VLC tries multicast only where the description says so.
         is_multicast = "vlcmulticast" in url.query.split("&")
         srtp = self._server.options.srtp
@@ -196,7 +199,7 @@ def _range_of(request: Request) -> Range | None:
 def _replay_of(request: Request) -> Replay | None:
     # GStreamer requires nothing, and says how it wants to have the recording.
     says_how = any(name in request.fields for name in ("Rate-Control", "Immediate", "Frames"))
-    if not says_how and ONVIF_REPLAY not in parse_option_tags(request.fields.get_all("Require")):
+    if not says_how and ONVIF_REPLAY not in parse_option_tags(request.fields):
         return None
     try:
         return Replay.parse(request.fields)

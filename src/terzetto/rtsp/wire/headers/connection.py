@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from terzetto.rtsp.wire.headers.comma_list import split_commas
+
 __all__ = ["wants_close"]
 
 
 def wants_close(values: Iterable[str]) -> bool:
     """Whether one of the tokens of every such header is ``close``."""
-    return any(token.strip().lower() == "close" for value in values for token in value.split(","))
+    return any(token.lower() == "close" for token in split_commas(values))

@@ -1,4 +1,4 @@
-"""Content-Base and Content-Location: what the URLs in a description are relative to."""
+"""Content-Base: what the URLs in a description are relative to."""
 
 from __future__ import annotations
 

@@ -8,14 +8,18 @@ from urllib.parse import urljoin
 from terzetto.errors import MalformedPacket
 from terzetto.rtsp.wire.url import RtspUrl
 
-__all__ = ["parse_location"]
+__all__ = ["parse_location", "resolve_location"]
 
 
 def parse_location(values: Sequence[str], request_url: RtspUrl) -> RtspUrl:
     """The one place named; a relative one is resolved against the URL that was asked for."""
     if len({value.strip() for value in values}) != 1:
         raise MalformedPacket("Location is missing or given twice")
-    text = values[0].strip()
+    return resolve_location(values[0].strip(), request_url)
+
+
+def resolve_location(text: str, request_url: RtspUrl) -> RtspUrl:
+    """The place that *text* names, seen from the URL that was asked for."""
     if not text:
         raise MalformedPacket("Location is empty")
     if "://" not in text.partition("?")[0]:

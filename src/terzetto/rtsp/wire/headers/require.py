@@ -1,9 +1,14 @@
-"""Require, Proxy-Require and Unsupported: lists of option tags."""
+"""Require and Proxy-Require: option tags that the peer has to know.
+
+A server that is no proxy treats both alike (RFC 2326, 12.27).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
+
+from terzetto.rtsp.wire.fields import Fields
+from terzetto.rtsp.wire.headers.comma_list import split_commas
 
 __all__ = ["BACKCHANNEL", "KNOWN_OPTIONS", "ONVIF_REPLAY", "parse_option_tags"]
 
@@ -13,7 +18,6 @@ ONVIF_REPLAY: Final = "onvif-replay"
 KNOWN_OPTIONS: Final = frozenset({BACKCHANNEL, ONVIF_REPLAY})
 
 
-def parse_option_tags(values: Iterable[str]) -> list[str]:
-    """Every tag, in order, once."""
-    tags = (tag for value in values for part in value.split(",") if (tag := part.strip()))
-    return list(dict.fromkeys(tags))
+def parse_option_tags(fields: Fields) -> list[str]:
+    """Every tag of a message, in order, once."""
+    return split_commas([*fields.get_all("Require"), *fields.get_all("Proxy-Require")])
