@@ -204,3 +204,15 @@ async def test_the_error_names_the_port_beyond_the_pair_and_nothing_stays_open()
     with pytest.raises(AddressInUse, match="port 5008, needed beside 5004 and 5005, is in use"):
         await open_port_group(network, at(5004), beyond=(2, 4))
     assert network.open == set()
+
+
+async def test_a_port_alone_may_be_odd_and_needs_no_neighbour() -> None:
+    network = CountingNetwork(5000, taken={5006})
+    group = await open_port_group(network, at(5005), beyond=(2, 4), paired=False)
+    assert [endpoint.local_address.port for endpoint in group] == [5005, 5007, 5009]
+    with pytest.raises(AddressInUse, match="port 5006, needed beside 5004, is in use"):
+        await open_port_group(network, at(5004), beyond=(2, 4), paired=False)
+    found = await open_port_group(network, at(0), beyond=(2, 4), paired=False)
+    first = found[0].local_address.port
+    assert [endpoint.local_address.port for endpoint in found] == [first, first + 2, first + 4]
+    assert network.open == {5005, 5007, 5009, first, first + 2, first + 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
 import pytest
@@ -10,11 +11,14 @@ from trio.testing import MockClock
 
 from terzetto import open_rist_listener, open_rist_receiver, open_rist_sender
 from terzetto.errors import InvalidOption, UnsupportedOperation
+from terzetto.net.endpoint import EndpointOptions
 from terzetto.net.network import use_network
 from terzetto.net.simulated import SimulatedNetwork
+from terzetto.primitives.datagrams import Address, Run
 from terzetto.primitives.impairment import BurstLoss, LinkConditions
 from terzetto.rist.fec import RistFec
 from terzetto.rist.options import RistKnobs
+from terzetto.rist.statistics import RistReceiverStatistics
 from terzetto.rist.wire.advanced_header import AdvancedHeader, Flag, looks_like_advanced
 from tests.simulation.rist_invariants import check_invariants
 from tests.simulation.rist_paths import Paths, stream_over_paths
@@ -214,16 +218,135 @@ async def test_null_packets_are_deleted_and_summed_up_all_the_same(autojump_cloc
     assert statistics.unrecovered == 0
 
 
-async def test_a_receiver_that_calls_hears_parities_too(autojump_clock: MockClock) -> None:
+CARRIAGES: list[tuple[str, RistKnobs, bool]] = [
+    ("auto", {"profile": "main"}, True),
+    ("tunnel", {"profile": "main"}, False),
+    ("auto", {"profile": "main", "secret": "between us"}, False),
+    ("ports", {"profile": "main", "secret": "between us"}, True),
+    ("ports", {"profile": "main", "null_packet_deletion": True}, True),
+]
+
+
+@pytest.mark.parametrize(("carriage", "knobs", "on_ports"), CARRIAGES, ids=str)
+async def test_parities_of_main_travel_where_the_carriage_says(
+    carriage: str, knobs: RistKnobs, on_ports: bool, autojump_clock: MockClock
+) -> None:
+    """By itself in the tunnel where there is something to be hidden, and where everybody expects them else."""
+    there = LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4))
+    outcome, counts = await stream_to_ports(
+        there, {"fec": f"cols:10,rows:5,carriage:{carriage}", **knobs}, {"profile": "main", **knobs}
+    )
+    assert outcome.fec_recovered >= 3
+    assert outcome.unrecovered == 0
+    assert (counts[5002] > 40 and counts[5004] > 20) is on_ports
+    assert bool(counts[5002] or counts[5004]) is on_ports
+
+
+@pytest.mark.parametrize("profile", ["simple", "main", "advanced"])
+async def test_a_listener_of_any_profile_hears_parities_of_each(
+    profile: Literal["simple", "main", "advanced"], autojump_clock: MockClock
+) -> None:
+    there = LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.012, 4))
+    outcome, counts = await stream_to_ports(
+        there, {"profile": profile, "fec": "cols:10,rows:5"}, {"profile": "auto"}
+    )
+    assert outcome.fec_recovered >= 3
+    assert outcome.unrecovered == 0
+    assert bool(counts[5002]) is (profile != "advanced")
+
+
+async def stream_to_ports(
+    there: LinkConditions, sends: RistKnobs, receives: RistKnobs
+) -> tuple[RistReceiverStatistics, Counter[int]]:
+    """Send to port 5000; what the receiver counted, and how many datagrams went to each port of its."""
+    network = SimulatedNetwork(6)
+    alice, bob = network.add_host("alice"), network.add_host("bob")
+    network.connect(alice, bob, there)
+    received: list[bytes] = []
+    receives["fec"] = sends["fec"]
+    with use_network(bob):
+        async with (
+            open_rist_receiver("rist://@:5000", **receives) as receiver,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def collect() -> None:
+                while True:
+                    received.extend(packet.payload for packet in await receiver.receive_packets())
+
+            nursery.start_soon(collect)
+            with use_network(alice):
+                async with open_rist_sender("rist://bob:5000", **sends) as sender:
+                    for number in range(500):
+                        await sender.send_packet(number.to_bytes(4, "big") * 16)
+                        await trio.sleep(0.002)
+            await trio.sleep(1)
+            statistics = receiver.statistics()
+            nursery.cancel_scope.cancel()
+    network.settle()
+    assert received == [number.to_bytes(4, "big") * 16 for number in range(500)]
+    return statistics, Counter(record.destination.port for record in network.trace.packets)
+
+
+@pytest.mark.parametrize("carriage", ["ports", "tunnel"])
+async def test_parities_from_elsewhere_are_not_listened_to(carriage: str, autojump_clock: MockClock) -> None:
+    """On ports of their own they say nothing about who sent them, so the host has to be the sender's."""
+    network = SimulatedNetwork(4)
+    alice, bob, mallory = network.add_host("alice"), network.add_host("bob"), network.add_host("mallory")
+    with use_network(bob):
+        async with open_rist_receiver(
+            "rist://@:5000", profile="main", fec=f"carriage:{carriage}"
+        ) as receiver:
+            with use_network(alice):
+                async with open_rist_sender("rist://bob:5000", profile="main") as sender:
+                    await sender.send_packet(b"media")
+                    await trio.sleep(1)
+                    for host, heard in ((mallory, 0), (alice, 40)):
+                        with use_network(host):
+                            endpoint = await host.open_datagram_endpoint(
+                                EndpointOptions(local=Address("", 7000))
+                            )
+                        for offset in (2, 4):
+                            endpoint.send_nowait(
+                                [Run(Address(bob.addresses[0], 5000 + offset), [b"no parity"] * 20)]
+                            )
+                        await trio.sleep(0.5)
+                        endpoint.close()
+                        assert receiver.statistics().fec_received == (heard if carriage == "ports" else 0)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "match"),
+    [
+        ({"profile": "simple", "fec": "carriage:tunnel"}, "the Simple profile has none"),
+        ({"profile": "advanced", "fec": "carriage:ports"}, "control messages"),
+        ({"profile": "main", "fec": "carriage:ports", "dtls": True}, "what dtls protects"),
+        ({"profile": "main", "fec": "carriage:pigeon"}, "'auto', 'ports', 'tunnel'"),
+    ],
+    ids=str,
+)
+async def test_a_carriage_that_cannot_be_is_refused(
+    knobs: RistKnobs, match: str, autojump_clock: MockClock
+) -> None:
+    network = SimulatedNetwork(1)
+    with use_network(network.add_host("bob")), pytest.raises(InvalidOption, match=match):
+        async with open_rist_receiver("rist://@:5000", **knobs):
+            pass  # pragma: no cover
+
+
+@pytest.mark.parametrize("profile", ["simple", "main"])
+async def test_a_receiver_that_calls_hears_parities_too(
+    profile: Literal["simple", "main"], autojump_clock: MockClock
+) -> None:
     network = SimulatedNetwork(8)
     alice, bob = network.add_host("alice"), network.add_host("bob")
     network.connect(alice, bob, LinkConditions(delay=0.02, loss=BurstLoss.with_mean(0.01, 3)))
     received: list[bytes] = []
     with use_network(alice):
-        async with open_rist_sender("rist://@:5000?profile=simple", fec="cols:10,rows:5") as sender:
+        async with open_rist_sender("rist://@:5000", profile=profile, fec="cols:10,rows:5") as sender:
             with use_network(bob):
                 async with (
-                    open_rist_receiver("rist://alice:5000?profile=simple", fec=RistFec()) as receiver,
+                    open_rist_receiver("rist://alice:5000", profile=profile, fec=RistFec()) as receiver,
                     trio.open_nursery() as nursery,
                 ):
 

@@ -40,23 +40,24 @@ async def open_port_pair(
 
 
 async def open_port_group(
-    network: Network, options: EndpointOptions, *, beyond: Iterable[int]
+    network: Network, options: EndpointOptions, *, beyond: Iterable[int], paired: bool = True
 ) -> list[DatagramEndpoint]:
     """Bind a pair of ports, and those that lie as far *beyond* the even one: the endpoints in this order.
 
-    Port 0 finds a group that is free as a whole. Raises like `open_port_pair`.
+    Without *paired* the first is a port alone, even or odd. Port 0 finds a group that is free as a whole. Raises like
+    `open_port_pair`.
     """
     offsets = tuple(beyond)
     if options.local.port:
-        return await _open_group(network, options, offsets)
-    # The kernel finds a pair; from there upwards, as for the pair itself.
-    even, odd = await open_port_pair(network, options)
-    _close((even, odd))
-    start = even.local_address.port
+        return await _open_group(network, options, offsets, paired=paired)
+    # The kernel finds the first; from there upwards, as for a pair.
+    first = await _open_first(network, options, paired=paired)
+    _close(first)
+    start = first[0].local_address.port
     for step in range(_TRIES):
         port = _LOWEST + (start - _LOWEST + 2 * step) % (_BEYOND - _LOWEST - max(offsets, default=0))
         try:
-            return await _open_group(network, _at_port(options, port & ~1), offsets)
+            return await _open_group(network, _at_port(options, port & ~1), offsets, paired=paired)
         except AddressInUse:
             continue
     raise AddressInUse(
@@ -66,23 +67,30 @@ async def open_port_group(
 
 
 async def _open_group(
-    network: Network, options: EndpointOptions, offsets: tuple[int, ...]
+    network: Network, options: EndpointOptions, offsets: tuple[int, ...], *, paired: bool
 ) -> list[DatagramEndpoint]:
-    group: list[DatagramEndpoint] = list(await open_port_pair(network, options))
-    even = port = options.local.port
+    group = await _open_first(network, options, paired=paired)
+    first = port = options.local.port
     try:
         for offset in offsets:
-            port = even + offset
+            port = first + offset
             group.append(await network.open_datagram_endpoint(_at_port(options, port)))
     except AddressInUse as exc:
         _close(group)
         raise AddressInUse(
-            f"port {port}, needed beside {even} and {even + 1}, is in use", hint=exc.hint
+            f"port {port}, needed beside {f'{first} and {first + 1}' if paired else first}, is in use",
+            hint=exc.hint,
         ) from exc
     except BaseException:
         _close(group)
         raise
     return group
+
+
+async def _open_first(network: Network, options: EndpointOptions, *, paired: bool) -> list[DatagramEndpoint]:
+    return list(
+        await open_port_pair(network, options) if paired else (await network.open_datagram_endpoint(options),)
+    )
 
 
 def _close(endpoints: Iterable[DatagramEndpoint]) -> None:

@@ -2,7 +2,8 @@
 
 Written as ``cols:10,rows:5``, with the words that SRT's packet filter uses for the same things; ``rows:1`` sums up
 rows only, ``rows:-5`` columns of five only. ``layout:staircase`` lets each column begin a row below the one before.
-``standard:2022-5`` takes that header instead of ST 2022-1's.
+``standard:2022-5`` takes that header instead of ST 2022-1's. ``carriage:tunnel`` keeps the parities of the Main profile
+in its tunnel where they would go to ports of their own, and ``carriage:ports`` the other way round.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import attrs
 from terzetto.errors import InvalidOption
 from terzetto.primitives.fec import Layout
 
-__all__ = ["LIMITS", "FecLayout", "FecLimits", "FecStandard", "RistFec"]
+__all__ = ["LIMITS", "FecCarriage", "FecLayout", "FecLimits", "FecStandard", "RistFec"]
 
 FecStandard: TypeAlias = Literal["2022-1", "2022-5"]
 FecLayout: TypeAlias = Literal["even", "staircase"]
+FecCarriage: TypeAlias = Literal["auto", "ports", "tunnel"]
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +65,7 @@ LIMITS: Final[dict[FecStandard, FecLimits]] = {
     ),
 }
 
-_KEYS: Final = ("cols", "rows", "layout", "standard")
+_KEYS: Final = ("cols", "rows", "layout", "standard", "carriage")
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +83,9 @@ class RistFec:
     """Whether columns begin side by side, or each a row below the one before."""
     standard: FecStandard = "2022-1"
     """Whose header: ST 2022-1 reaches 100 packets a matrix, ST 2022-5 6000, for high rates."""
+    carriage: FecCarriage = "auto"
+    """Where parities of the Main profile travel: two and four ports above the tunnel's, in plain UDP, or in the tunnel;
+    by itself in the tunnel where there is a secret, a login or DTLS, and on ports where there is none."""
 
     def __attrs_post_init__(self) -> None:
         limits = LIMITS.get(self.standard)
@@ -88,6 +93,10 @@ class RistFec:
             raise InvalidOption(f"fec standard is {self.standard!r}, must be one of '2022-1', '2022-5'")
         if self.layout not in ("even", "staircase"):
             raise InvalidOption(f"fec layout is {self.layout!r}, must be one of 'even', 'staircase'")
+        if self.carriage not in ("auto", "ports", "tunnel"):
+            raise InvalidOption(
+                f"fec carriage is {self.carriage!r}, must be one of 'auto', 'ports', 'tunnel'"
+            )
         if self.has_rows and not limits.allow_row(self.columns):
             raise InvalidOption(
                 f"fec cols is {self.columns}, must lie between {limits.fewest_columns_with_rows} and "
@@ -129,10 +138,12 @@ class RistFec:
             rows=_integer(values.get("rows", str(default["rows"])), "rows"),
             layout=values.get("layout", "even"),  # type: ignore[arg-type]  # checked at construction
             standard=values.get("standard", "2022-1"),  # type: ignore[arg-type]
+            carriage=values.get("carriage", "auto"),  # type: ignore[arg-type]
         )
 
     def __str__(self) -> str:
-        return f"cols:{self.columns},rows:{self.rows},layout:{self.layout},standard:{self.standard}"
+        carriage = "" if self.carriage == "auto" else f",carriage:{self.carriage}"
+        return f"cols:{self.columns},rows:{self.rows},layout:{self.layout},standard:{self.standard}{carriage}"
 
     @property
     def has_rows(self) -> bool:

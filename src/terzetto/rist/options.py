@@ -290,9 +290,9 @@ class RistOptions:
     dtls: RistDtls | None = attrs.field(default=None, converter=_dtls)
     """DTLS around the tunnel (`RistDtls`; True is its defaults); Main and Advanced only."""
     fec: RistFec | None = attrs.field(default=None, converter=_fec)
-    """Parities beside the media (SMPTE ST 2022-1 or -5): a `RistFec`, or ``"cols:10,rows:5"``. In Simple they go two
-    and four ports above it, in Main within the tunnel, in Advanced as control messages. Set it at both ends; a
-    receiver heeds only the standard."""
+    """Parities beside the media (SMPTE ST 2022-1 or -5): a `RistFec`, or ``"cols:10,rows:5"``. In Simple and Main they
+    go two and four ports above it, in Main with a secret, a login or DTLS within the tunnel (``carriage:`` says
+    otherwise), in Advanced as control messages. Set it at both ends; a receiver heeds the standard and the carriage."""
     split: Split = attrs.field(default="off", validator=_one_of("off", "auto", "half"))
     """Send every payload as two packets of half its size, which paths can share; ``auto`` cuts between two packets of
     MPEG-TS where it can. The receiver must merge; ours does with ``merge``, libRIST's since 0.2.17."""
@@ -415,6 +415,36 @@ class RistOptions:
                 hint="use merge=pairs where the sender splits",
             )
         self._check_security()
+        self._check_carriage()
+
+    @property
+    def parities_on_ports(self) -> bool:
+        """Whether forward error correction has ports of its own, two and four above the media's."""
+        if self.fec is None or self.profile == "advanced":
+            return False
+        if self.profile == "simple" or self.fec.carriage == "ports":
+            return True
+        guards = (self.secret, self.username, self.users, self.dtls)
+        return self.fec.carriage == "auto" and all(guard is None for guard in guards)
+
+    def _check_carriage(self) -> None:
+        carriage = "auto" if self.fec is None else self.fec.carriage
+        if carriage == "auto":
+            return
+        if carriage == "tunnel" and self.profile == "simple":
+            raise InvalidOption(
+                "fec carriage is 'tunnel', and the Simple profile has none", hint="leave it out"
+            )
+        if carriage == "ports" and self.profile == "advanced":
+            raise InvalidOption(
+                "fec carriage is 'ports', and in the Advanced profile parities are control messages",
+                hint="leave it out",
+            )
+        if carriage == "ports" and self.dtls is not None:
+            raise InvalidOption(
+                "fec carriage is 'ports', and would give away in the clear what dtls protects",
+                hint="use carriage:tunnel",
+            )
 
     def _check_profile(self) -> None:
         if self.profile in ("advanced", "auto"):

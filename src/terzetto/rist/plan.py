@@ -62,6 +62,8 @@ class Plan:
     """How to log in, or to let others in; shared by all who call."""
     authorize: bool = False
     """Whether the application is asked about every peer."""
+    sends: bool = False
+    """Whether media leaves here."""
 
     async def open_endpoints(self) -> list[DatagramEndpoint]:
         """The endpoints of the profile, media first."""
@@ -77,8 +79,10 @@ class Plan:
             sources=(options.source,) if options.source else (),
             multicast_loop=options.multicast_loop,
         )
-        if options.fec is not None and options.profile in ("simple", "auto"):
+        if options.parities_on_ports and options.profile in ("simple", "auto"):
             return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values())
+        if options.parities_on_ports and not self.sends:
+            return await open_port_group(self.network, wanted, beyond=FEC_OFFSETS.values(), paired=False)
         if options.profile in ("simple", "auto"):
             return list(await open_port_pair(self.network, wanted))
         endpoint = await self.network.open_datagram_endpoint(wanted)
@@ -140,6 +144,7 @@ class Plan:
             family=self.family,
             is_silent=options.one_way and not is_media_sender,
             has_parities=options.fec is not None,
+            parities_on_ports=options.parities_on_ports,
             splits=is_media_sender and options.split != "off",
             longest_buffer=micros(options.buffer_max + 2 * options.rtt_max),
         )
@@ -269,6 +274,7 @@ async def prepare(
         wall_clock_offset=network.wall_clock_offset(),
         credentials=await credentials_of(chosen, is_caller=remote is not None, entropy=network.entropy),
         authorize=authorize,
+        sends=sends,
     )
     _check_mtu(plan)
     return plan

@@ -99,7 +99,10 @@ class Runtime(Lifetime, Generic[CoreT]):
         """Hears every event at once, before those who listen to `events`."""
         self.is_stopped = False
         # Reports are answered at once; what comes beside the media keeps time with it.
-        ticks = [0.0 if path == FEEDBACK else media_tick for path in range(len(endpoints))]
+        parities = core.translator.parity_paths
+        ticks = [
+            0.0 if path == FEEDBACK and path not in parities else media_tick for path in range(len(endpoints))
+        ]
         self.session: Session[RistEvent] = Session(
             core,
             [SessionPath(endpoint, tick) for endpoint, tick in zip(endpoints, ticks, strict=True)],

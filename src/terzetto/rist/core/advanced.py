@@ -35,6 +35,7 @@ from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.forms import parted
 from terzetto.rist.core.gre_session import Opening
 from terzetto.rist.core.main import MainTranslator
+from terzetto.rist.core.profile import MEDIA
 from terzetto.rist.core.rtcp_translation import NackType
 from terzetto.rist.core.tunnel_guest import TunnelGuest
 from terzetto.rist.core.tunnel_reading import Arrivals, TunnelReading
@@ -457,8 +458,10 @@ class AdvancedTranslator(MainTranslator):
     def encode_parities(
         self, kind: int, packets: list[Buffer], media: Address
     ) -> tuple[Address, int, list[Buffer]]:
-        """Parities are control messages, and leave with the media: there are none of this kind."""
-        raise NotImplementedError
+        """Parities are control messages, and leave with the media: of this kind there are none but in the Main form."""
+        if self.is_active:
+            return media, MEDIA, []
+        return super().encode_parities(kind, packets, media)
 
     def encode_feedback(self, said: Sequence[Feedback]) -> list[Buffer]:
         """Control messages for what there are any for, and the rest as reports in the tunnel."""

@@ -8,7 +8,7 @@ that the session belongs to decides which of them is in charge, and until it is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -197,6 +197,11 @@ class AutoTranslator:
     def parities_sent(self) -> tuple[int, int]:
         """How many of those have left, and their bytes."""
         return self.chosen.parities_sent
+
+    @property
+    def parity_paths(self) -> Container[int]:
+        """The endpoints are Simple's, and whoever speaks sends parities to the same ports."""
+        return self._simple.parity_paths
 
     @property
     def advanced_state(self) -> AdvancedState | None:

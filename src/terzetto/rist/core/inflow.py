@@ -16,7 +16,6 @@ from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.flow import REQUEST_LIMIT, ReceiveFlow
 from terzetto.rist.core.halves import HalvesMerger
 from terzetto.rist.core.leg import Leg
-from terzetto.rist.core.profile import FEC_OFFSETS
 from terzetto.rist.core.quality_reports import QualityReports
 from terzetto.rist.core.settings import Settings
 from terzetto.rist.core.vocabulary import (
@@ -206,7 +205,7 @@ class Inflow:
             return runs
         others: list[Run] = []
         for run in runs:
-            if run.path not in FEC_OFFSETS:
+            if run.path not in leg.translator.parity_paths:
                 others.append(run)
             elif self.flow is not None and leg.peer.association.is_host(run.peer.host):
                 self.take_parities(leg, run.datagrams, now)

@@ -19,7 +19,7 @@ from terzetto.rist.core.clock_rates import clock_rate
 from terzetto.rist.core.counters import AdvancedState
 from terzetto.rist.core.fec_receiver import FecReceiver
 from terzetto.rist.core.gre_session import Opening
-from terzetto.rist.core.profile import FEC_OFFSETS, MEDIA, Admits
+from terzetto.rist.core.profile import FEC_COLUMN, FEC_OFFSETS, FEC_ROW, MEDIA, Admits
 from terzetto.rist.core.psk_keys import check_passphrase
 from terzetto.rist.core.rtcp_translation import NackType, compound_from_feedback
 from terzetto.rist.core.rtp_translation import extended_rtp_from_media, rtp_from_media
@@ -47,11 +47,15 @@ _LOGIN_DELAY: Final[Micros] = 20 * MICROS_PER_MILLI
 
 _LARGEST_OUT_OF_BAND: Final = 9_900
 
+# Right after the tunnel's own endpoint: there is none for reports.
+_PARITY_PATHS: Final = frozenset({FEC_COLUMN - 1, FEC_ROW - 1})
+
 
 class MainTranslator:
     """Speaks the Main profile with one peer."""
 
     feedback_path = MEDIA
+    parity_paths = _PARITY_PATHS
     pins_port = True
 
     def __init__(
@@ -450,10 +454,12 @@ class MainTranslator:
     def encode_parities(
         self, kind: int, packets: list[Buffer], media: Address
     ) -> tuple[Address, int, list[Buffer]]:
-        """Parities travel in the tunnel like the media they belong to, on the ports that are theirs in Simple.
+        """Parities go to ports of their own in plain UDP, as in Simple, or to such virtual ports in the tunnel.
 
-        Beside it, as plain UDP, they would give away what a secret protects, since each is a sum of payloads.
+        Beside the tunnel they give away what a secret protects, since each is a sum of payloads.
         """
+        if self._settings.parities_on_ports:
+            return Address(media.host, media.port + FEC_OFFSETS[kind]), MEDIA, packets
         assert self._guest is not None
         tunnel = self._guest.tunnel
         settings = self._settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -22,7 +22,7 @@ FEEDBACK = 1
 """The channel that reports and requests travel on, where the profile gives them one of their own."""
 
 FEC_COLUMN = 2
-"""The endpoint of parities of columns, two ports above the media; Simple and Main have it."""
+"""The endpoint of parities of columns, two ports above the media; in Main, which has no `FEEDBACK`, the one before."""
 
 FEC_ROW = 3
 """The endpoint of parities of rows, four ports above the media."""
@@ -166,6 +166,10 @@ class Translator(Protocol):
 
     def media_address(self, feedback: Address) -> Address:
         """Where a peer that has *feedback* as its report address hears media."""
+
+    @property
+    def parity_paths(self) -> Container[int]:
+        """The endpoints that bring nothing but parities."""
 
     @property
     def feedback_path(self) -> int:

@@ -183,7 +183,8 @@ class Sender(Leg):
             return
         for kind, packets in parities:
             address, path, datagrams = self.translator.encode_parities(kind, packets, media)
-            self._transmits.append(Run(address, datagrams, path, self._local.get(FEEDBACK)))
+            if datagrams:
+                self._transmits.append(Run(address, datagrams, path, self._local.get(FEEDBACK)))
 
     def send_again(self, sequence: int, sent: Sent) -> None:
         """Send one original a second time, as the original it is."""

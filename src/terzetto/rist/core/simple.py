@@ -21,6 +21,7 @@ class SimpleTranslator:
     """Speaks the Simple profile; holds nothing but counters."""
 
     feedback_path = FEEDBACK
+    parity_paths = FEC_OFFSETS
     peer_splits = False
     pins_port = False
     may_move = True

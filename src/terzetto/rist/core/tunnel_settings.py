@@ -66,7 +66,9 @@ class TunnelSettings:
     """Bytes that something around the tunnel adds to each datagram."""
     family: int = 4
     has_parities: bool = False
-    """Forward error correction's parities travel in the tunnel."""
+    """There is forward error correction."""
+    parities_on_ports: bool = False
+    """Its parities leave beside the tunnel."""
     splits: bool = False
     """Our payloads travel as two packets each, and we say so."""
     longest_buffer: Micros = 0
