@@ -173,7 +173,7 @@ async def test_who_expects_no_parities_takes_none_for_media(
             nursery.start_soon(collect)
             with use_network(alice):
                 async with open_rist_sender(
-                    "rist://bob:5000", profile=profile, fec="cols:5,rows:4"
+                    "rist://bob:5000", profile=profile, fec="cols:5,rows:4,carriage:tunnel"
                 ) as sender:
                     for number in range(200):
                         await sender.send_packet(number.to_bytes(4, "big") * 16)
