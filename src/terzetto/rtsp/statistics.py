@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from terzetto.primitives.time import Micros
 from terzetto.rtsp.core.media_sender import MediaSender
@@ -40,9 +40,14 @@ class FormatReceiveStatistics:
 
     payload_type: int
     packets: int = 0
+    lost: int = 0
+    """Missing just before packets of this format; which format they were of nobody can know."""
+    jitter: float = 0.0
+    """Interarrival jitter in seconds, by this format's clock."""
     last_sequence: int | None = None
     """Extended: it does not wrap."""
     last_timestamp: int | None = None
+    last_ntp: Micros | None = None
 
 
 @frozen(kw_only=True)
@@ -53,6 +58,8 @@ class FormatSendStatistics:
     packets: int = 0
     last_sequence: int | None = None
     last_timestamp: int | None = None
+    last_ntp: Micros | None = None
+    """The wall clock that goes with it, microseconds since 1970."""
 
 
 @frozen(kw_only=True)
@@ -82,7 +89,7 @@ class MediaReceiveStatistics:
     local_ssrc: int | None = None
     """What our reports are called."""
     formats: tuple[FormatReceiveStatistics, ...] = ()
-    """One each, in the order of the description. They share a source, so loss and jitter are the media's."""
+    """One each, in the order of the description. They share one source."""
 
 
 @frozen(kw_only=True)
@@ -103,7 +110,7 @@ class MediaSendStatistics:
     remote_ssrc: int | None = None
     """Of the last peer that reported."""
     formats: tuple[FormatSendStatistics, ...] = ()
-    """One each, in the order of the description."""
+    """One each, in the order of the description. They share one source, which is what peers report losses of."""
 
 
 @frozen(kw_only=True)
@@ -188,7 +195,7 @@ def media_received(track: Track, *, local_ssrc: int | None = None) -> MediaRecei
     """A snapshot of one track."""
     source = track.source
     rate = next((rate for rate, _ in track.formats.values() if rate), 0)
-    return MediaReceiveStatistics(
+    whole = MediaReceiveStatistics(
         media=track.index,
         bytes=track.bytes_received,
         packets=track.packets_received,
@@ -205,8 +212,8 @@ def media_received(track: Track, *, local_ssrc: int | None = None) -> MediaRecei
         last_ntp=track.stamp[3],
         remote_ssrc=source.ssrc if source else None,
         local_ssrc=local_ssrc,
-        formats=_formats_received(track),
     )
+    return evolve(whole, formats=_formats_received(track, whole))
 
 
 def session_received(reception: Reception | None, *, shed: int = 0) -> SessionReceiveStatistics:
@@ -222,7 +229,7 @@ def session_received(reception: Reception | None, *, shed: int = 0) -> SessionRe
 
 def media_sent(index: int, sender: MediaSender) -> MediaSendStatistics:
     """A snapshot of one media's sender."""
-    return MediaSendStatistics(
+    whole = MediaSendStatistics(
         media=index,
         bytes=sender.bytes_sent,
         packets=sender.packets,
@@ -233,39 +240,49 @@ def media_sent(index: int, sender: MediaSender) -> MediaSendStatistics:
         last_ntp=sender.last_ntp,
         local_ssrc=sender.ssrc,
         remote_ssrc=sender.reporter,
-        formats=tuple(
-            FormatSendStatistics(
-                payload_type=payload_type, packets=packets, last_sequence=sequence, last_timestamp=timestamp
-            )
-            for payload_type, packets, sequence, timestamp in _by_format(
-                sender.payload_types,
-                sender.by_format,
-                (sender.packets, sender.last_sequence, sender.last_timestamp),
-            )
-        ),
     )
+    return evolve(whole, formats=_formats_sent(sender, whole))
 
 
-def _formats_received(track: Track) -> tuple[FormatReceiveStatistics, ...]:
-    source = track.source
-    whole = (
-        track.packets_received,
-        source.highest_sequence if source else None,
-        source.last_timestamp if source else None,
-    )
+def _formats_received(track: Track, whole: MediaReceiveStatistics) -> tuple[FormatReceiveStatistics, ...]:
+    """A media's only format has all that the media has."""
+    if track.by_format is None:
+        return tuple(
+            FormatReceiveStatistics(
+                payload_type=payload_type,
+                packets=whole.packets,
+                lost=whole.lost,
+                jitter=whole.jitter,
+                last_sequence=whole.last_sequence,
+                last_timestamp=whole.last_timestamp,
+                last_ntp=whole.last_ntp,
+            )
+            for payload_type in track.formats
+        )
     return tuple(
         FormatReceiveStatistics(
-            payload_type=payload_type, packets=packets, last_sequence=sequence, last_timestamp=timestamp
+            payload_type=payload_type,
+            packets=count.packets,
+            lost=count.lost,
+            jitter=count.jitter.ticks / count.clock_rate if count.jitter is not None else 0.0,
+            last_sequence=count.last_sequence,
+            last_timestamp=count.last_timestamp,
+            last_ntp=count.last_ntp,
         )
-        for payload_type, packets, sequence, timestamp in _by_format(track.formats, track.by_format, whole)
+        for payload_type, count in track.by_format.items()
     )
 
 
-def _by_format(
-    payload_types: Iterable[int],
-    counts: Mapping[int, tuple[int, int, int]] | None,
-    whole: tuple[int, int | None, int | None],
-) -> Iterator[tuple[int, int, int | None, int | None]]:
-    """Payload type, packets, sequence number and timestamp; a media's only format has all that the media has."""
-    for payload_type in payload_types:
-        yield payload_type, *(whole if counts is None else counts.get(payload_type, (0, None, None)))
+def _formats_sent(sender: MediaSender, whole: MediaSendStatistics) -> tuple[FormatSendStatistics, ...]:
+    counts = sender.by_format
+    return tuple(
+        FormatSendStatistics(
+            payload_type=payload_type,
+            packets=each.packets,
+            last_sequence=each.last_sequence,
+            last_timestamp=each.last_timestamp,
+            last_ntp=each.last_ntp,
+        )
+        for payload_type in sender.payload_types
+        for each in (whole if counts is None else counts[payload_type],)
+    )

@@ -16,6 +16,7 @@ from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE
 from terzetto.rtp.ntp import ntp_from_unix
 from terzetto.rtp.sdes import SourceDescription
 from terzetto.rtp.sender_report import ReportBlock, SenderReport
+from terzetto.rtsp.core.format_count import FormatCount, count_formats
 from terzetto.rtsp.core.random_access import starts_clock_test
 from terzetto.rtsp.wire.description import Media
 
@@ -48,8 +49,7 @@ class MediaSender:
         self.last_timestamp: int | None = None
         self.last_ntp: Micros | None = None
         """The sender's wall clock at the newest packet that a clock can start from."""
-        # Where formats share a media, each is counted: packets, newest sequence number, newest timestamp.
-        self.by_format: dict[int, tuple[int, int, int]] | None = {} if len(media.formats) > 1 else None
+        self.by_format: Final = count_formats((each.payload_type, each.clock_rate) for each in media.formats)
         self.reported_lost = 0
         self.last_block: ReportBlock | None = None
         self.reporter: int | None = None
@@ -98,6 +98,8 @@ class MediaSender:
                 self._report_due = now
         if self.by_format is not None:
             self._count_formats(self.by_format, packets)
+            if payload_type in self.by_format:
+                self.by_format[payload_type].last_ntp = now + self._offset if ntp is None else ntp
         return [self._with_own_ssrc(packet) for packet in packets] if foreign else packets
 
     def next_timeout(self) -> Micros | None:
@@ -146,11 +148,12 @@ class MediaSender:
         return True
 
     @staticmethod
-    def _count_formats(counts: dict[int, tuple[int, int, int]], packets: Sequence[Buffer]) -> None:
+    def _count_formats(counts: dict[int, FormatCount], packets: Sequence[Buffer]) -> None:
         for packet in packets:
             _, second, sequence, timestamp, _ = FIXED_HEADER.unpack_from(packet)
-            payload_type = second & 0x7F
-            counts[payload_type] = (counts.get(payload_type, (0,))[0] + 1, sequence, timestamp)
+            count = counts.get(second & 0x7F)
+            if count is not None:
+                count.add(sequence, timestamp)
 
     def _with_own_ssrc(self, packet: Buffer) -> bytes:
         first, second, sequence, timestamp, _ = FIXED_HEADER.unpack_from(packet)

@@ -22,6 +22,7 @@ from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.sdes import SourceDescription
 from terzetto.rtp.sender_report import SenderReport
+from terzetto.rtsp.core.format_count import count_formats
 from terzetto.rtsp.core.media_keys import MediaKeys
 from terzetto.rtsp.core.media_time import SessionTime, TrackTime
 from terzetto.rtsp.core.packet_receiver import Arrival, SourceReceiver
@@ -118,8 +119,7 @@ class Track:
         self.faults: Counter[str] = Counter()
         self.rtcp_faults: Counter[str] = Counter()
         self.rtcp_sent = 0
-        # Where formats share a media, each is counted: packets, newest sequence number, newest timestamp.
-        self.by_format: Final[dict[int, tuple[int, int, int]] | None] = {} if len(self.formats) > 1 else None
+        self.by_format: Final = count_formats((each, rate) for each, (rate, _) in self.formats.items())
 
     @property
     def errors(self) -> Counter[str]:
@@ -136,6 +136,8 @@ class Track:
         elif self.source is not None:
             self.time.source_changed()
         self.source = source
+        for count in (self.by_format or {}).values():
+            count.forget_source()
         self.stamp = (-1, None, PtsQuality.NONE, None)
         report, self.early_report = self.early_report, None
         if report is not None and report.ssrc == ssrc:
@@ -337,6 +339,10 @@ class Reception:
                 self._handle_rtp(track, held[1], now)
         track.packets_received += 1
         counts = test is None or test(memoryview(data)[FIXED_HEADER_SIZE:])
+        if track.by_format is not None and counts:
+            jitter = track.by_format[second & 0x7F].jitter
+            if jitter is not None:
+                jitter.add(timestamp, now)
         arrivals = source.handle(sequence, timestamp, second, bytes(data), now=now, counts_for_jitter=counts)
         if arrivals:
             self._deliver(track, source, arrivals, now)
@@ -365,19 +371,17 @@ class Reception:
                     continue
                 end = len(data) - packet.padding
                 start = end - len(packet.payload)
-            if track.by_format is not None:
-                payload_type = second & 0x7F
-                track.by_format[payload_type] = (
-                    track.by_format.get(payload_type, (0,))[0] + 1,
-                    sequence,
-                    timestamp,
-                )
             if lost:
                 track.lost += lost
                 self._events.append(PacketsLost(track.index, lost))
             if timestamp != track.stamp[0] or track.stamp[1] is None:
                 self._stamp(track, timestamp, second & 0x7F, data, start, now)
             _, pts, quality, ntp = track.stamp
+            if track.by_format is not None:
+                count = track.by_format[second & 0x7F]
+                count.add(sequence, timestamp)
+                count.lost += lost
+                count.last_ntp = ntp
             self._packets.append(
                 RtspPacket(
                     track.index,
