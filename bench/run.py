@@ -296,7 +296,7 @@ class _Source:
         self.ended.set()
 
 
-def _wait_bound(port: int, child: Child, patience: float = 8.0) -> None:
+def _wait_bound(port: int, child: Child, patience: float = 20.0) -> None:
     deadline = time.monotonic() + patience
     while port not in udp_sockets():
         if child.has_ended():

@@ -15,12 +15,14 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 import pytest
 import trio
+from trio._core import _thread_cache
 
 _CLONE_NEWNET: Final = 0x40000000
 
@@ -44,10 +46,15 @@ def _ask_kernel(call: str, *arguments: int) -> None:
         raise OSError(ctypes.get_errno(), call)
 
 
+def _own_threads() -> AbstractContextManager[object]:
+    """Let trio start threads of our own: an idle one that it kept (and starts programs in) lives in another network."""
+    return mock.patch.object(_thread_cache, "THREAD_CACHE", _thread_cache.ThreadCache())
+
+
 @contextmanager
 def own_network() -> Iterator[None]:
     """Move this thread, and what it starts, to a network of its own with nothing but a loopback."""
-    with Path("/proc/thread-self/ns/net").open("rb") as before:
+    with Path("/proc/thread-self/ns/net").open("rb") as before, _own_threads():
         _ask_kernel("unshare", _CLONE_NEWNET)
         try:
             for line in _LOOPBACK:
@@ -85,7 +92,8 @@ def run_in_namespace(setup: str, test: Callable[[], Awaitable[Any]], *, seconds:
         for line in ["ip link set lo up", *setup.strip().splitlines()]:
             subprocess.run(line.split(), check=True, capture_output=True)
         _wait_for_interfaces()
-        trio.run(bounded)
+        with _own_threads():
+            trio.run(bounded)
 
     with ThreadPoolExecutor(1) as executor:
         executor.submit(inside).result()
