@@ -118,7 +118,7 @@ class RtspServerSession(Reader):
         """Ask the client to go on at *url* (REDIRECT); False where no connection is left to say it by.
 
         A client that obeys ends this session and opens one there. One that does not stays: end it with `close`.
-        Many players do not know the request, and answer 501 or nothing.
+        ffmpeg and GStreamer play on as if nothing had been said.
         """
         target = parse_user_url(url)
         connection = self._connection
