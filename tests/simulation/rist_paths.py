@@ -49,6 +49,7 @@ async def stream_over_paths(
     packets: int = 300,
     interval: float = 0.002,
     weights: Sequence[int] = (),
+    at_one_port: bool = False,
     meanwhile: Callable[[Paths], Awaitable[None]] | None = None,
     **knobs: Unpack[RistKnobs],
 ) -> tuple[Outcome, Paths]:
@@ -68,9 +69,14 @@ async def stream_over_paths(
     delivered: list[RistPacket] = []
     delivered_at: list[float] = []
     report: list[RistSenderStatistics] = []
-    listening = [f"rist://@{address}:{5000 + 10 * n}" for n, address in enumerate(addresses)]
+    step = 0 if at_one_port else 10
+    listening: str | list[str] = [
+        f"rist://@{address}:{5000 + step * n}" for n, address in enumerate(addresses)
+    ]
+    if at_one_port:
+        listening = "rist://@:5000?merge-callers=1"
     calling = [
-        f"rist://{address}:{5000 + 10 * n}?weight={weight}"
+        f"rist://{address}:{5000 + step * n}?weight={weight}"
         for n, (address, weight) in enumerate(zip(addresses, weights, strict=True))
     ]
     with use_network(bob):

@@ -198,7 +198,7 @@ async def test_strangers_are_bounded_and_let_go(autojump_clock: MockClock) -> No
             assert len(sender.paths) == MAX_RECEIVERS
             await trio.sleep(3)
             assert not sender.paths
-            with pytest.raises(UnsupportedOperation, match="by themselves"):
+            with pytest.raises(UnsupportedOperation, match="whoever calls is a path"):
                 await sender.add_path("rist://studio:6000")
 
 

@@ -24,6 +24,7 @@ from terzetto.rist.core.outflow import Outflow
 from terzetto.rist.core.receiver import Receiver
 from terzetto.rist.core.sender import Sender
 from terzetto.rist.events import OutOfBandReceived, RateAdvised, RistEvent, RistPacket
+from terzetto.rist.gathering import start_gathering
 from terzetto.rist.group import Group, start_group
 from terzetto.rist.group_plans import group_options, new_inflow, new_outflow, split_urls
 from terzetto.rist.many_paths import ManyPaths, Prepare
@@ -512,6 +513,11 @@ async def connect_rist_receiver(
     if isinstance(url, str) and len(plans) == 1:
         return await _connect_one_receiver(nursery, first, queue, authorize)
     chosen = group_options(plans)
+    if any(plan.options.merge_callers for plan in plans):
+        raise UnsupportedOperation(
+            "merge_callers and a list of URLs are both given",
+            hint="write one URL, or leave out merge_callers",
+        )
     inflow = new_inflow(first, chosen)
     group = Group(
         inflow,
@@ -528,6 +534,9 @@ async def connect_rist_receiver(
 async def _connect_one_receiver(
     nursery: trio.Nursery, plan: Plan, queue: PacketQueue[RistPacket], authorize: Authorize | None
 ) -> RistReceiver:
+    if plan.options.merge_callers:
+        gathering = await start_gathering(nursery, plan, queue, authorize)
+        return RistReceiver(gathering, gathering.inflow, queue)
     endpoints = await plan.open_endpoints()
     runtime = await start_session(
         nursery,

@@ -246,6 +246,10 @@ async def open_rist_listener(
             "fec cannot be told apart by flow, and a listener has many",
             hint="leave fec out, or receive one flow with open_rist_receiver",
         )
+    if plan.options.merge_callers:
+        raise UnsupportedOperation(
+            "a listener accepts every caller as a receiver of its own", hint="use open_rist_receiver"
+        )
     if plan.remote is not None:
         raise InvalidUrl(
             f"{plan.url} calls, and a listener waits to be called", hint="write rist://@host:port"

@@ -34,9 +34,7 @@ class ManyPaths:
         """Carry the flow over *url* too, with the options that the group was opened with; the path's number."""
         group = self._group()
         if self._prepare is None:
-            raise UnsupportedOperation(
-                "receivers come to a reflector by themselves, and paths cannot be added"
-            )
+            raise UnsupportedOperation("whoever calls is a path here, and paths cannot be added")
         return await group.add(await self._prepare(url))
 
     async def remove_path(self, path: int) -> None:

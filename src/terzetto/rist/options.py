@@ -348,6 +348,9 @@ class RistOptions:
     """Among several paths that share by weight: give those less that lose more than the best, until they do better."""
     reflector: bool = attrs.field(default=False, validator=_is_switch)
     """A sender that listens serves every receiver that calls, each with repeats of its own."""
+    merge_callers: bool = attrs.field(default=False, validator=_is_switch)
+    """A receiver that listens takes whoever brings its flow for a path of it, so that the paths of a bonded sender may
+    call one port. Where the profile has several ports, callers are told apart by host, else by host and port."""
     recovery_priority: int = attrs.field(default=0, validator=_whole(0, 1_000_000))
     """Among several paths: those of the highest priority are asked for repeats first."""
     tick: float | None = attrs.field(
@@ -554,5 +557,6 @@ class RistKnobs(TypedDict, total=False):
     recovery_priority: int
     reweight: bool
     reflector: bool
+    merge_callers: bool
     tick: float | None
     delivery_limit: int

@@ -245,6 +245,8 @@ async def prepare(
             "one_way is set, but then a sender must call and a receiver must listen: nobody answers a call",
             hint=f"write rist://host:port for the sender and rist://@:port for the receiver, not {parsed}",
         )
+    if chosen.merge_callers and sends:
+        raise InvalidOption("merge_callers is for a receiver", hint="a sender of many callers is a reflector")
     network = current_network()
     remote: Address | None = None
     if parsed.listen:

@@ -95,6 +95,7 @@ _SWITCHES: Final = {
     "multicast-loop": "multicast_loop",
     "fast-start": "fast_start",
     "reflector": "reflector",
+    "merge-callers": "merge_callers",
     "reweight": "reweight",
     "use-key-as-passphrase": "use_key_as_passphrase",
     "null-packet-deletion": "null_packet_deletion",

@@ -48,6 +48,8 @@ class Inflow:
         self.timekeeper: Leg | None = None
         """The leg that media came by last: it does what is due for all, where it is known."""
         self.flow: ReceiveFlow | None = None
+        self.takes_one_flow = False
+        """Whether legs may turn out to be somebody else's: while the flow goes on, who brings another is a stranger."""
         self.fec: FecReceiver | None = None
         if settings.fec is not None:
             self.fec = FecReceiver(settings.fec, sequence_bits=sequence_bits)
@@ -127,6 +129,9 @@ class Inflow:
         elif len(self.legs) > 1 and arrival.sequence_bits > _COMMON_BITS:
             arrival = narrowed(arrival)  # some legs may have gone over to more bits, and others not
         if flow is None or flow.flow_id != arrival.flow_id:
+            if flow is not None and self._is_of_a_stranger(leg, flow):
+                leg.peer.association.strangers_ignored += len(arrival.packets)
+                return
             if self._is_a_straggler(arrival, now):
                 if flow is not None:
                     flow.counters.received += len(arrival.packets)
@@ -145,6 +150,7 @@ class Inflow:
         if wire_fec is not None:
             flow.fec_patience = wire_fec.patience(now, most=flow.buffer // 3)
         leg.peer.counters.media_received += len(arrival.packets)
+        leg.brings = flow.flow_id
         self.timekeeper = leg
         round_trip = leg.peer.round_trip.smoothed
         if len(self.legs) > 1:
@@ -252,6 +258,10 @@ class Inflow:
             if self._settings.buffer_min != self._settings.buffer_max:
                 for leg in self.legs:
                     leg.translator.tell_buffer(aim)
+
+    def _is_of_a_stranger(self, leg: Leg, flow: ReceiveFlow) -> bool:
+        """Whether another flow than ours came by a leg that ours never came by; the sender of ours may begin anew."""
+        return self.takes_one_flow and not self._is_idle and leg.brings != flow.flow_id
 
     def _is_a_straggler(self, arrival: MediaArrival, now: Micros) -> bool:
         """Whether media of another flow is only what is still on its way from before a restart."""

@@ -63,6 +63,8 @@ class Leg:
             entropy=entropy,
         )
         translator.start(self.peer, now=now)
+        self.brings: int | None = None
+        """The flow that media came of by here, the one that is received; None as long as there was none."""
         self.index = 0
         """Which of its flow's legs this is: the path that packets name."""
         self.weight = 0
