@@ -22,6 +22,8 @@ from terzetto.rist.gathering import MAX_CALLERS
 from terzetto.rist.options import RistKnobs
 from tests.simulation.rist_paths import Paths, stream_over_paths
 
+pytestmark = pytest.mark.slow
+
 PROFILES: list[RistKnobs] = [
     {"profile": "simple"},
     {"profile": "main"},
