@@ -140,7 +140,10 @@ class PacketsNotUnderstood:
 
 @frozen
 class SourceChanged:
-    """Another source (SSRC) sends this media now: a camera or encoder started anew."""
+    """Another source (SSRC) sends this media, or a format of it, now: a camera or encoder started anew.
+
+    Formats of a media that have a source each are no change.
+    """
 
     media: int
     ssrc: int
@@ -148,10 +151,11 @@ class SourceChanged:
 
 @frozen
 class SourceLeft:
-    """The sender said goodbye (RTCP BYE); the session goes on."""
+    """A source said goodbye (RTCP BYE); the session goes on."""
 
     media: int
     reason: str
+    ssrc: int
 
 
 @frozen

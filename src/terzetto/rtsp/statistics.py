@@ -8,7 +8,8 @@ from attrs import evolve, field, frozen
 
 from terzetto.primitives.time import Micros
 from terzetto.rtsp.core.media_sender import MediaSender
-from terzetto.rtsp.core.reception import Reception, Track
+from terzetto.rtsp.core.reception import Reception
+from terzetto.rtsp.core.track import Track
 
 __all__ = [
     "ConnectionStatistics",
@@ -41,13 +42,15 @@ class FormatReceiveStatistics:
     payload_type: int
     packets: int = 0
     lost: int = 0
-    """Missing just before packets of this format; which format they were of nobody can know."""
+    """Missing just before packets of this format. Of formats that share a source nobody can know which they were of."""
     jitter: float = 0.0
     """Interarrival jitter in seconds, by this format's clock."""
     last_sequence: int | None = None
     """Extended: it does not wrap."""
     last_timestamp: int | None = None
     last_ntp: Micros | None = None
+    remote_ssrc: int | None = None
+    """Of the source that sends it: the media's, or its own."""
 
 
 @frozen(kw_only=True)
@@ -80,16 +83,17 @@ class MediaReceiveStatistics:
     rtcp_sent: int = 0
     """Reports that went back."""
     jitter: float = 0.0
-    """Interarrival jitter in seconds."""
+    """Interarrival jitter in seconds; the worst, where several sources send it."""
     last_sequence: int | None = None
     """Extended: it does not wrap."""
     last_timestamp: int | None = None
     last_ntp: Micros | None = None
     remote_ssrc: int | None = None
+    """Of the last packet; where formats have sources of their own, each format says which."""
     local_ssrc: int | None = None
     """What our reports are called."""
     formats: tuple[FormatReceiveStatistics, ...] = ()
-    """One each, in the order of the description. They share one source."""
+    """One each, in the order of the description. They share one source, or have one each, as the sender likes."""
 
 
 @frozen(kw_only=True)
@@ -194,22 +198,23 @@ class SessionSendStatistics:
 def media_received(track: Track, *, local_ssrc: int | None = None) -> MediaReceiveStatistics:
     """A snapshot of one track."""
     source = track.source
-    rate = next((rate for rate, _ in track.formats.values() if rate), 0)
     whole = MediaReceiveStatistics(
         media=track.index,
         bytes=track.bytes_received,
         packets=track.packets_received,
         lost=track.lost,
-        late_or_duplicate=source.late_or_duplicate if source else 0,
+        late_or_duplicate=track.late_or_duplicate,
         in_error=track.errors.total(),
         errors=dict(track.errors),
         rtcp_packets=track.rtcp_received,
         rtcp_in_error=track.rtcp_faults.total(),
         rtcp_sent=track.rtcp_sent,
-        jitter=source.jitter / rate if source and rate else 0.0,
+        jitter=max(
+            (each.jitter / each.clock_rate for each in track.sources.values() if each.clock_rate), default=0.0
+        ),
         last_sequence=source.highest_sequence if source else None,
         last_timestamp=source.last_timestamp if source else None,
-        last_ntp=track.stamp[3],
+        last_ntp=source.stamp[3] if source else None,
         remote_ssrc=source.ssrc if source else None,
         local_ssrc=local_ssrc,
     )
@@ -256,6 +261,7 @@ def _formats_received(track: Track, whole: MediaReceiveStatistics) -> tuple[Form
                 last_sequence=whole.last_sequence,
                 last_timestamp=whole.last_timestamp,
                 last_ntp=whole.last_ntp,
+                remote_ssrc=whole.remote_ssrc,
             )
             for payload_type in track.formats
         )
@@ -268,6 +274,7 @@ def _formats_received(track: Track, whole: MediaReceiveStatistics) -> tuple[Form
             last_sequence=count.last_sequence,
             last_timestamp=count.last_timestamp,
             last_ntp=count.last_ntp,
+            remote_ssrc=count.ssrc,
         )
         for payload_type, count in track.by_format.items()
     )

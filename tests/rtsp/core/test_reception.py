@@ -4,7 +4,8 @@ from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.srtp import SrtpReceiver, SrtpSender
 from terzetto.rtsp.core.media_keys import MediaKeys, make_key
-from terzetto.rtsp.core.reception import Reception, ReceptionSettings, TrackSetup
+from terzetto.rtsp.core.reception import Reception
+from terzetto.rtsp.core.track import ReceptionSettings, TrackSetup
 from terzetto.rtsp.wire.description import Description
 
 MEDIA = Description.mpeg_ts("x").medias[0]

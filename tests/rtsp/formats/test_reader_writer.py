@@ -6,7 +6,8 @@ import pytest
 
 from terzetto.errors import UnsupportedOperation
 from terzetto.primitives.datagrams import Address, Run
-from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionSettings, TrackSetup
+from terzetto.rtsp.core.reception import PacketsArrived, Reception
+from terzetto.rtsp.core.track import ReceptionSettings, TrackSetup
 from terzetto.rtsp.events import RtspPacket
 from terzetto.rtsp.formats.contract import AccessUnit
 from terzetto.rtsp.formats.reader import UnitReader

@@ -28,7 +28,8 @@ from terzetto.rtsp.client.connection import ClientConnection
 from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.client.setup import MediaSet, TransportRefusedError, setup_medias
 from terzetto.rtsp.core.media_sender import MediaSender
-from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent, ReceptionSettings
+from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent
+from terzetto.rtsp.core.track import ReceptionSettings
 from terzetto.rtsp.events import RtspPacket, TransportChanged
 from terzetto.rtsp.formats.writer import can_write
 from terzetto.rtsp.options import TransportChoice

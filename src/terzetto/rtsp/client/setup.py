@@ -15,8 +15,8 @@ from terzetto.rtsp.client.connection import ClientConnection, refusal
 from terzetto.rtsp.client.key_agreement import KeyAgreement
 from terzetto.rtsp.core.client_control import Answered
 from terzetto.rtsp.core.control_url import media_url
-from terzetto.rtsp.core.reception import TrackSetup
 from terzetto.rtsp.core.setup_answer import AgreedTransport, agree
+from terzetto.rtsp.core.track import TrackSetup
 from terzetto.rtsp.options import RtspOptions, TransportChoice
 from terzetto.rtsp.wire.description import Media
 from terzetto.rtsp.wire.fields import Fields

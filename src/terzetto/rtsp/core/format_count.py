@@ -22,13 +22,16 @@ class FormatCount:
     last_sequence: int | None = None
     last_timestamp: int | None = None
     last_ntp: Micros | None = None
+    ssrc: int | None = field(init=False, default=None)
+    """Of the source that sends it to us."""
     jitter: JitterEstimator | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.forget_source()
+        self.take_source(None)
 
-    def forget_source(self) -> None:
-        """Another source comes, whose clock is another."""
+    def take_source(self, ssrc: int | None) -> None:
+        """Another source sends it, whose clock is another."""
+        self.ssrc = ssrc
         self.jitter = JitterEstimator(self.clock_rate) if self.clock_rate > 0 else None
 
     def add(self, sequence: int, timestamp: int) -> None:

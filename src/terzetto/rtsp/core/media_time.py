@@ -28,9 +28,14 @@ class SessionTime:
         self.tracks.append(track)
         return track
 
+    def remove_track(self, track: TrackTime) -> None:
+        """A clock that stands still for good."""
+        track.source_changed()
+        self.tracks.remove(track)
+
 
 class TrackTime:
-    """The time of one media's packets."""
+    """The time of one source's packets."""
 
     def __init__(self, session: SessionTime, clock_rate: int) -> None:
         self._session = session
@@ -91,8 +96,10 @@ class TrackTime:
             self._extended = reference
         self._align_all()
 
-    def source_changed(self) -> None:
+    def source_changed(self, clock_rate: int | None = None) -> None:
         """Another source sends: its timestamps have nothing to do with those before."""
+        if clock_rate is not None:
+            self._rate = clock_rate
         self._report_extended = None
         self._is_aligned = False
         if self._origin is not None:
@@ -113,6 +120,8 @@ class TrackTime:
             self._offset = 0
         else:
             self._offset = leader._last_start_pts + (now - leader._last_start_arrived)
+            if leader._origin is None:
+                self._session.leader = self  # it has stopped, and may never begin again
         if previous_report is not None:
             self._report_extended = (
                 timestamp + ((previous_report - timestamp + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000

@@ -7,26 +7,23 @@ kept open.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from terzetto.errors import MalformedPacket
 from terzetto.primitives.datagrams import Address, Buffer, Run
-from terzetto.primitives.time import MICROS_PER_MILLI, MICROS_PER_SECOND, Micros
+from terzetto.primitives.time import Micros
 from terzetto.rtp.bye import Bye
 from terzetto.rtp.header import FIXED_HEADER, FIXED_HEADER_SIZE, PLAIN_FIRST_BYTE, RtpPacket
 from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.sdes import SourceDescription
 from terzetto.rtp.sender_report import SenderReport
-from terzetto.rtsp.core.format_count import count_formats
-from terzetto.rtsp.core.media_keys import MediaKeys
-from terzetto.rtsp.core.media_time import SessionTime, TrackTime
-from terzetto.rtsp.core.packet_receiver import Arrival, SourceReceiver
-from terzetto.rtsp.core.random_access import Test, starts_clock_test
+from terzetto.rtsp.core.media_time import SessionTime
+from terzetto.rtsp.core.packet_receiver import Arrival
+from terzetto.rtsp.core.track import ReceptionSettings, Source, Track, TrackSetup
 from terzetto.rtsp.events import (
     PacketsLost,
     PacketsNotUnderstood,
@@ -35,51 +32,13 @@ from terzetto.rtsp.events import (
     SourceChanged,
     SourceLeft,
 )
-from terzetto.rtsp.wire.description import Media
 from terzetto.rtsp.wire.interleaved import Frame
 
-__all__ = ["PacketsArrived", "Reception", "ReceptionEvent", "ReceptionSettings", "TrackSetup"]
+__all__ = ["PacketsArrived", "Reception", "ReceptionEvent"]
 
 # RFC 2326 says nothing about firewalls; these are what ffmpeg sends, and what everybody ignores.
 _RTP_PUNCH: Final = bytes.fromhex("800000000000000000000000")
 _RTCP_PUNCH: Final = bytes.fromhex("80c9000100000000")
-
-
-@frozen(kw_only=True)
-class ReceptionSettings:
-    """What reception needs to know; durations in microseconds."""
-
-    reorder_window: int = 256
-    """Packets that may wait for one that is missing."""
-    reorder_patience: Micros = 100 * MICROS_PER_MILLI
-    """How long they wait."""
-    report_interval: Micros = 5 * MICROS_PER_SECOND
-    punch_interval: Micros = 20 * MICROS_PER_SECOND
-    """NAT forgets a silent mapping after half a minute."""
-    cname: str = "terzetto"
-
-
-@frozen(kw_only=True)
-class TrackSetup:
-    """One media that was set up."""
-
-    index: int
-    """Of the media in the description."""
-    media: Media
-    host: str = ""
-    """Where its packets come from; empty is anywhere (interleaved, say)."""
-    rtp_port: int | None = None
-    """None: any port of the host, the first to send being the one."""
-    rtcp_port: int | None = None
-    channels: tuple[int, int] | None = None
-    group: Address | None = None
-    """A multicast group's RTCP address, to which reports go."""
-    punches: bool = True
-    """Whether to open firewalls towards the peer's ports."""
-    keys: MediaKeys | None = field(default=None, eq=False)
-    """What opens its packets and seals ours, where it is SRTP."""
-    ssrc: int | None = None
-    """What our packets of it are called, where the peer was told; else as the first of them says."""
 
 
 @frozen
@@ -90,75 +49,6 @@ class PacketsArrived:
 
 
 ReceptionEvent: TypeAlias = PacketsArrived | PacketsLost | PacketsNotUnderstood | SourceChanged | SourceLeft
-
-
-class Track:
-    """One media being received."""
-
-    def __init__(self, setup: TrackSetup, time: SessionTime, settings: ReceptionSettings) -> None:
-        self.setup: Final = setup
-        self.index: Final = setup.index
-        self.formats: Final[dict[int, tuple[int, Test | None]]] = {
-            each.payload_type: (each.clock_rate, starts_clock_test(each.codec))
-            for each in setup.media.formats
-        }
-        self._session_time = time
-        self._settings = settings
-        self.is_reliable: Final = setup.channels is not None
-        self.time: TrackTime | None = None
-        self.source: SourceReceiver | None = None
-        self.early_report: SenderReport | None = None
-        self.candidate: tuple[int, Buffer] | None = None
-        self.rtp_port = setup.rtp_port
-        self.rtcp_port = setup.rtcp_port
-        self.stamp: tuple[int, Micros | None, PtsQuality, Micros | None] = (-1, None, PtsQuality.NONE, None)
-        self.bytes_received = 0
-        self.packets_received = 0
-        self.rtcp_received = 0
-        self.lost = 0
-        self.faults: Counter[str] = Counter()
-        self.rtcp_faults: Counter[str] = Counter()
-        self.rtcp_sent = 0
-        self.by_format: Final = count_formats((each, rate) for each, (rate, _) in self.formats.items())
-
-    @property
-    def errors(self) -> Counter[str]:
-        """What was not understood, or not opened, by reason."""
-        keys = self.setup.keys
-        return self.faults if keys is None else self.faults + keys.dropped
-
-    def meet(self, ssrc: int, clock_rate: int, now: Micros) -> SourceReceiver:
-        """Begin with a source."""
-        window = 0 if self.is_reliable else self._settings.reorder_window
-        source = SourceReceiver(ssrc, clock_rate, window=window, patience=self._settings.reorder_patience)
-        if self.time is None:
-            self.time = self._session_time.add_track(clock_rate)
-        elif self.source is not None:
-            self.time.source_changed()
-        self.source = source
-        for count in (self.by_format or {}).values():
-            count.forget_source()
-        self.stamp = (-1, None, PtsQuality.NONE, None)
-        report, self.early_report = self.early_report, None
-        if report is not None and report.ssrc == ssrc:
-            self.hear_sender(report, now)
-        return source
-
-    def begin_again(self, time: SessionTime) -> None:
-        """Forget source and times."""
-        self._session_time = time
-        self.time = None
-        self.source = None
-        self.candidate = None
-        self.early_report = None
-        self.stamp = (-1, None, PtsQuality.NONE, None)
-
-    def hear_sender(self, report: SenderReport, now: Micros) -> None:
-        """The source reported."""
-        if self.source is not None and self.time is not None:
-            self.source.handle_sender_report(report, now=now)
-            self.time.handle_sender_report(report)
-            self.stamp = (-1, None, PtsQuality.NONE, None)
 
 
 class Reception:
@@ -237,8 +127,7 @@ class Reception:
     def handle_timeout(self, *, now: Micros) -> None:
         """Release what waited long enough; report; keep holes open."""
         for track in self.tracks:
-            source = track.source
-            if source is not None:
+            for source in track.sources.values():
                 self._deliver(track, source, source.handle_timeout(now=now), now)
         if self._report_due is not None and self._report_due <= now:
             self._report_due = now + self._settings.report_interval
@@ -277,7 +166,8 @@ class Reception:
         due = [
             moment
             for track in self.tracks
-            if track.source is not None and (moment := track.source.next_timeout()) is not None
+            for source in track.sources.values()
+            if (moment := source.next_timeout()) is not None
         ]
         due += [moment for moment in (self._report_due, self._punch_due) if moment is not None]
         return min(due, default=None)
@@ -325,24 +215,17 @@ class Reception:
         clock_rate, test = known
         source = track.source
         if source is None or source.ssrc != ssrc:
-            if source is not None and not self._is_new_source(track, ssrc, data):
+            source = self._find_source(track, ssrc, second & 0x7F, clock_rate, data, now)
+            if source is None:
                 return
-            held = track.candidate
-            is_change = source is not None
-            if source is not None:
-                self._deliver(track, source, source.flush(), now)
-            source = track.meet(ssrc, clock_rate, now)
-            if is_change:
-                self._events.append(SourceChanged(track.index, ssrc))
-            track.candidate = None
-            if is_change and held is not None:
-                self._handle_rtp(track, held[1], now)
         track.packets_received += 1
         counts = test is None or test(memoryview(data)[FIXED_HEADER_SIZE:])
-        if track.by_format is not None and counts:
-            jitter = track.by_format[second & 0x7F].jitter
-            if jitter is not None:
-                jitter.add(timestamp, now)
+        if track.by_format is not None:
+            count = track.by_format[second & 0x7F]
+            if count.ssrc != ssrc:
+                self._take_format(track, second & 0x7F, source, now)
+            if counts and count.jitter is not None:
+                count.jitter.add(timestamp, now)
         arrivals = source.handle(sequence, timestamp, second, bytes(data), now=now, counts_for_jitter=counts)
         if arrivals:
             self._deliver(track, source, arrivals, now)
@@ -353,14 +236,42 @@ class Reception:
         if count & (count - 1) == 0:
             self._events.append(PacketsNotUnderstood(track.index, reason, count))
 
-    def _is_new_source(self, track: Track, ssrc: int, data: Buffer) -> bool:
-        """Whether to believe in another source: one datagram, which anybody may forge, is not enough."""
-        if track.is_reliable or (track.candidate is not None and track.candidate[0] == ssrc):
-            return True
-        track.candidate = (ssrc, bytes(data))
-        return False
+    def _find_source(
+        self, track: Track, ssrc: int, payload_type: int, clock_rate: int, data: Buffer, now: Micros
+    ) -> Source | None:
+        """The source of a packet, which is not the last packet's; None where it is not believed (yet)."""
+        source = track.sources.get(ssrc)
+        if source is not None:
+            track.source = source
+            return source
+        predecessor = track.holder(payload_type)
+        if predecessor is None and len(track.sources) >= track.limit:
+            self._fault(track, "too many sources")
+            return None
+        if track.sources and not track.confirms(ssrc, payload_type, data):
+            return None
+        if predecessor is not None:
+            self._deliver(track, predecessor, predecessor.flush(), now)
+            self._events.append(SourceChanged(track.index, ssrc))
+        source = track.meet(ssrc, payload_type, clock_rate, predecessor, now)
+        held = track.take_held(payload_type)
+        if held:
+            track.bytes_received -= len(held)  # which were counted when it came
+            self._handle_rtp(track, held, now)
+        return source
 
-    def _deliver(self, track: Track, source: SourceReceiver, arrivals: list[Arrival], now: Micros) -> None:
+    def _take_format(self, track: Track, payload_type: int, source: Source, now: Micros) -> None:
+        """A source sends a format which another sent until now, or nobody."""
+        predecessor = track.holder(payload_type)
+        if predecessor is not None and not track.confirms(source.ssrc, payload_type, b""):
+            return
+        track.take_held(payload_type)
+        if predecessor is not None:
+            self._deliver(track, predecessor, predecessor.flush(), now)
+            self._events.append(SourceChanged(track.index, source.ssrc))
+        track.hand_over(payload_type, predecessor, source)
+
+    def _deliver(self, track: Track, source: Source, arrivals: list[Arrival], now: Micros) -> None:
         for sequence, timestamp, second, data, lost in arrivals:
             start, end = FIXED_HEADER_SIZE, None
             if data[0] != PLAIN_FIRST_BYTE:
@@ -374,9 +285,9 @@ class Reception:
             if lost:
                 track.lost += lost
                 self._events.append(PacketsLost(track.index, lost))
-            if timestamp != track.stamp[0] or track.stamp[1] is None:
-                self._stamp(track, timestamp, second & 0x7F, data, start, now)
-            _, pts, quality, ntp = track.stamp
+            if timestamp != source.stamp[0] or source.stamp[1] is None:
+                self._stamp(track, source, timestamp, second & 0x7F, data, start, now)
+            _, pts, quality, ntp = source.stamp
             if track.by_format is not None:
                 count = track.by_format[second & 0x7F]
                 count.add(sequence, timestamp)
@@ -401,17 +312,22 @@ class Reception:
             )
 
     def _stamp(
-        self, track: Track, timestamp: int, payload_type: int, data: bytes, start: int, now: Micros
+        self,
+        track: Track,
+        source: Source,
+        timestamp: int,
+        payload_type: int,
+        data: bytes,
+        start: int,
+        now: Micros,
     ) -> None:
         """The times of all packets of one picture, worked out once."""
-        time = track.time
-        if time is None:
-            return
+        time = source.time
         test = track.formats.get(payload_type, (0, None))[1]
         starts = test is None or test(memoryview(data)[start:])
         pts = time.advance(timestamp, now=now, starts_clock=starts)
         ntp = time.ntp() if pts is not None else None
-        track.stamp = (timestamp, pts, time.quality if pts is not None else PtsQuality.NONE, ntp)
+        source.stamp = (timestamp, pts, time.quality if pts is not None else PtsQuality.NONE, ntp)
 
     def _handle_rtcp(self, track: Track, data: Buffer, now: Micros) -> None:
         track.bytes_received += len(data)
@@ -421,19 +337,25 @@ class Reception:
             track.rtcp_faults[compound.fault] += 1
         for packet in compound.packets:
             if isinstance(packet, SenderReport):
-                if track.source is None:
-                    track.early_report = packet
-                elif track.source.ssrc == packet.ssrc:
-                    track.hear_sender(packet, now)
+                track.hear_sender(packet, now)
             elif isinstance(packet, Bye):
-                self._events.append(SourceLeft(track.index, packet.reason))
+                self._handle_bye(track, packet)
+
+    def _handle_bye(self, track: Track, bye: Bye) -> None:
+        for ssrc in bye.ssrcs:
+            source = track.sources.get(ssrc)
+            if source is not None and not source.has_left:
+                source.leave()
+                self._events.append(SourceLeft(track.index, bye.reason, ssrc))
 
     def _send_reports(self, now: Micros) -> None:
         for slot, track in enumerate(self.tracks):
             target = self._report_target(track)
             if target is None:
                 continue
-            blocks = (track.source.report_block(now=now),) if track.source is not None else ()
+            blocks = tuple(
+                source.report_block(now=now) for source in track.sources.values() if not source.has_left
+            )
             report = ReceiverReport(self.ssrc, blocks).encode()
             names = SourceDescription.of(self.ssrc, self._settings.cname).encode()
             compounds: Sequence[Buffer] = (report + names,)

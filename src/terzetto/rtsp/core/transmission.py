@@ -16,7 +16,7 @@ from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.sender_report import SenderReport
 from terzetto.rtsp.core.media_sender import MediaSender
-from terzetto.rtsp.core.reception import TrackSetup
+from terzetto.rtsp.core.track import TrackSetup
 from terzetto.rtsp.events import KeyframeWanted
 from terzetto.rtsp.wire.interleaved import Frame, encode_frames
 

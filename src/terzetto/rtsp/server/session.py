@@ -15,15 +15,10 @@ from terzetto.rtp.receiver_report import ReceiverReport
 from terzetto.rtp.rtcp import decode_compound
 from terzetto.rtp.sender_report import SenderReport
 from terzetto.rtsp.core.random_access import starts_clock_test
-from terzetto.rtsp.core.reception import (
-    PacketsArrived,
-    Reception,
-    ReceptionEvent,
-    ReceptionSettings,
-    TrackSetup,
-)
+from terzetto.rtsp.core.reception import PacketsArrived, Reception, ReceptionEvent
 from terzetto.rtsp.core.rtsp_states import State
 from terzetto.rtsp.core.server_session import Lower, ServerSession
+from terzetto.rtsp.core.track import ReceptionSettings, TrackSetup
 from terzetto.rtsp.core.transmission import wants_keyframe
 from terzetto.rtsp.events import PacketsLost, PacketsNotUnderstood, RtspPacket
 from terzetto.rtsp.server.account import Account
