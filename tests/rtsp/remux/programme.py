@@ -32,6 +32,7 @@ def programme(video: str, audio: str, *, pictures: int = 50, b_frames: int = 2, 
         pictures_out = cast("VideoStream", container.add_stream(video, rate=25, options=options))
         pictures_out.width = pictures_out.height = _SIDE
         sound_out = cast("AudioStream", container.add_stream(audio, rate=48_000))
+        sound_out.metadata["language"] = "eng"
         samples = 0
         for number in range(pictures):
             picture = VideoFrame(_SIDE, _SIDE, "yuv420p")

@@ -128,6 +128,12 @@ def test_damage_and_rubbish_cost_units_and_nothing_else() -> None:
         muxer.push([MediaUnit(each.media, Format(payload_type=96), each.unit, each.ticks * 100 // 9)])
 
 
+def test_a_language_that_is_no_text_does_no_harm() -> None:
+    original = programme("libx264", "aac")
+    assert b"eng" in original
+    assert Apart(original.replace(b"eng", b"\xff\xfe\xfd")).units == Apart(original).units
+
+
 def test_rubbish_alone_ends_when_the_input_does() -> None:
     apart = Apart(Random(6).randbytes(100_000))
     assert not apart.units

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from terzetto.errors import MalformedPacket
 from terzetto.rtsp.formats.contract import AccessUnit
 from terzetto.rtsp.remux.carried import TO_RTP, format_for, parts_for
-from terzetto.rtsp.remux.library import import_av
+from terzetto.rtsp.remux.library import import_av, lenient_metadata
 from terzetto.rtsp.remux.pipe import BytePipe
 from terzetto.rtsp.remux.timeline import Timeline
 from terzetto.rtsp.wire.description import Description, Format, Media
@@ -115,7 +115,7 @@ class TransportStreamDemuxer:
                 format="mpegts",
                 options=_OPTIONS,
                 buffer_size=_BUFFER_SIZE,
-                metadata_errors="ignore",
+                **lenient_metadata(self._av),
             ),
         )
         with container:

@@ -7,7 +7,10 @@ from types import ModuleType
 
 from terzetto.errors import MissingExtra
 
-__all__ = ["import_av", "is_installed"]
+__all__ = ["import_av", "is_installed", "lenient_metadata"]
+
+# From this version on PyAV reads names that are no text as they are, and knows no option for it.
+_READS_ANY_NAME = 19
 
 
 def is_installed() -> bool:
@@ -26,3 +29,9 @@ def import_av() -> ModuleType:
             hint='pip install "terzetto[av]"',
         ) from exc
     return av
+
+
+def lenient_metadata(av: ModuleType) -> dict[str, str]:
+    """What has ``av.open`` take a language or a name that is no text, as strangers may send it."""
+    major = int(str(av.__version__).partition(".")[0])
+    return {} if major >= _READS_ANY_NAME else {"metadata_errors": "ignore"}
