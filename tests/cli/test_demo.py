@@ -45,6 +45,7 @@ def test_the_demo_succeeds_and_its_last_json_line_says_so(
     assert not any("final" in line for line in lines[:-1])
 
 
+@pytest.mark.slow
 def test_a_latency_of_100_ms_loses_packets_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["demo", "--json", "--seconds", "1", "--seed", "12", "--latency", "100ms"])
     final = json_lines(capsys)[-1]
@@ -54,6 +55,7 @@ def test_a_latency_of_100_ms_loses_packets_and_fails(capsys: pytest.CaptureFixtu
     assert final["lost"] == final["recovered"] + final["unrecovered"]
 
 
+@pytest.mark.slow
 def test_plain_output_ends_with_advice_when_packets_were_lost(capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["demo", "--seconds", "1.2", "--seed", "13", "--latency", "100ms"])
     out = capsys.readouterr().out

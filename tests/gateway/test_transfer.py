@@ -15,6 +15,7 @@ from terzetto.gateway.transfer import plan_transfer
 from tests.cli.helpers import command, free_pair, started
 
 
+@pytest.mark.slow
 def test_a_file_goes_over_from_the_command_line_and_both_sides_show_its_digest(tmp_path: Path) -> None:
     source, folder = tmp_path / "film.bin", tmp_path / "in"
     source.write_bytes(random.Random(1).randbytes(700_001))

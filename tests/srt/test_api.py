@@ -388,6 +388,7 @@ async def test_a_full_send_buffer_makes_the_sender_wait(autojump_clock: trio.tes
         assert 3.5 < trio.current_time() - began < 5
 
 
+@pytest.mark.slow
 async def test_keys_rotate_while_bytes_flow(autojump_clock: trio.testing.MockClock) -> None:
     secret = "passphrase=correct-horse-battery&kmrefreshrate=200&kmpreannounce=50"
     async with World(seed=2, loss=0.02).pair(f"latency=300&{secret}", secret) as (caller, accepted):

@@ -70,6 +70,7 @@ async def numbers(stream: SrtStream) -> list[int]:
         return got
 
 
+@pytest.mark.slow
 async def test_fifty_subscribers_and_one_that_is_stalled(autojump_clock: trio.testing.MockClock) -> None:
     """The stalled one is disconnected or loses what it cannot take; nobody else misses or waits for a packet."""
     handler = PublishSubscribe(queue=64)

@@ -104,6 +104,7 @@ class LivesOnWhenClosed(Wrapped):
         return EndpointStatistics(30, 465, 30, 465)
 
 
+@pytest.mark.slow
 async def test_the_simulated_endpoint_keeps_every_promise(autojump_clock: MockClock) -> None:
     await check_with(lambda endpoint: endpoint)
     await check_with(Wrapped)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 INNER_TEST = """
 import pytest, trio
 from trio.testing import MockClock
@@ -67,6 +69,7 @@ def told(output: str) -> tuple[str, str]:
     return seed[1], trace[1]
 
 
+@pytest.mark.slow
 def test_a_failure_says_its_seed_and_the_seed_repeats_it(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, "")
     assert "1 failed, 1 passed" in output

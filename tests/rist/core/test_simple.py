@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terzetto.primitives.datagrams import Address, Buffer, Run
@@ -317,7 +317,6 @@ arrivals = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.integers(0, 300_000), st.lists(arrivals, max_size=4)), max_size=40),
     timing_mode=st.sampled_from(TimingMode),
@@ -379,7 +378,6 @@ def test_whatever_arrives_a_receiver_delivers_in_order_and_counts_it(
                 assert after.sequence - before.sequence == after.lost_before + 1
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     steps=st.lists(
         st.tuples(

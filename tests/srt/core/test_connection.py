@@ -250,6 +250,7 @@ def test_sequence_message_and_time_stamps_wrap_without_a_trace() -> None:
     assert received(pair) == list(range(2000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_tracing", [True, False])
 def test_clocks_that_drift_apart_do_not_move_the_latency(is_tracing: bool) -> None:
     """A caller's clock 200 ppm fast gains 10 ms in 50 s; the tracer keeps the latency within 4 of what it was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terzetto.srt.core.connection import Connection
@@ -153,7 +153,6 @@ PACKETS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(PACKETS)
 def test_no_packet_that_a_stranger_writes_upsets_the_assembler(
     packets: list[tuple[int, int, int, bool]],
