@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import trio
 
 from terzetto.rtp.header import RtpPacket
 from terzetto.rtsp.formats.catalogue import make_depacketizer
@@ -41,6 +42,8 @@ SOURCES = {
     "smpte336m": ("filesrc location={} blocksize=419 ! meta/x-klv,parsed=true", "rtpklvpay", "rtpklvdepay"),
 }
 
+CAPS = re.compile(r"GstRtpStreamPay:\S+GstPad:sink: caps = (application/x-rtp, .*)")
+
 # Units of these go into a packet each; those of the others are cut here.
 NEVER_CUT = ("g726-32", "speex")
 
@@ -61,7 +64,7 @@ async def launch(pipeline: str) -> str:
 
 def format_of(told: str) -> tuple[Format, str]:
     """The format of the payloader's packets, and its capabilities as GStreamer writes them."""
-    caps = re.findall(r"GstRtpStreamPay:\S+GstPad:sink: caps = (application/x-rtp, .*)", told)[-1]
+    caps = CAPS.findall(told)[-1]
     fields = {
         key: value.strip('\\"')
         for key, value in re.findall(r"([\w-]+)=\(\w+\)((?:\\?\"[^\"]*\"|[^,])*)", caps)
@@ -86,10 +89,13 @@ async def test_gstreamer_and_we_read_each_other(codec: str, tmp_path: Path) -> N
     source, payloader, depayloader = SOURCES[codec]
     (tmp_path / "klv").write_bytes(KLV)
     theirs, ours, raw, back = (tmp_path / name for name in ("theirs", "ours", "raw", "back"))
-    told = await launch(
-        f"{source.format(tmp_path / 'klv')} ! tee name=t ! queue ! {payloader} ! rtpstreampay"
-        f" ! filesink location={theirs} t. ! queue ! filesink location={raw}"
-    )
+    told = ""
+    with trio.fail_after(60):
+        while not CAPS.search(told):  # of a pipeline that is over in no time gst-launch may tell nothing
+            told = await launch(
+                f"{source.format(tmp_path / 'klv')} ! tee name=t ! queue ! {payloader} ! rtpstreampay"
+                f" ! filesink location={theirs} t. ! queue ! filesink location={raw}"
+            )
     media_format, caps = format_of(told)
     assert media_format.codec == codec
     machine = make_depacketizer(media_format)
