@@ -223,7 +223,7 @@ class Output:
 
     async def _mind_the_end(self, sink: Sink, watch: trio.CancelScope) -> None:
         """Once the input has ended, wait no longer for a peer that went away than for one that never came."""
-        with watch:
+        with watch, suppress(trio.ClosedResourceError):  # it failed by itself, and the writer finds out
             await self._no_more.wait()
             while True:
                 with trio.move_on_after(_LAST_CHANCE) as patience:
